@@ -1,0 +1,46 @@
+import { resolve } from "node:path";
+import { DnetError } from "../base/error.ts";
+import type { TunnelView } from "../io/tunnel-view.ts";
+import { type Context, command, type Terminal } from "./command.ts";
+import { tunnelText } from "./tunnel-text.ts";
+
+export const tunnelUp = command({
+  name: "up",
+  summary: "Start the tunnel that a file describes",
+  details:
+    "FILE is in the format of wg-quick, with one key more: Suite = wireguard | dnet in [Peer]. The interface has the\nfile's name without .conf. Returns when the interface works; the tunnel then runs in the background.",
+  arguments: [{ name: "FILE", complete: "file" }],
+  options: { foreground: { type: "boolean", description: "stay, log to standard error, and stop at Ctrl-C" } },
+  async run({ positionals: [file = ""], values }, context) {
+    const path = resolve(file);
+    const { readTunnelFile } = await import("./tunnel-file.ts");
+    const { config, warnings } = readTunnelFile(path);
+    for (const warning of warnings) context.terminal.stderr.write(`${warning}\n`);
+    const { tunnels, terminal } = context;
+    if (values.foreground) {
+      const stop = stopSignal();
+      const log = (line: string) => terminal.stderr.write(`${new Date().toISOString()} ${line}\n`);
+      await tunnels.run(config, { signal: stop, log, onReady: (view) => print(view, values.json, terminal) });
+      return;
+    }
+    await refuseRunning(config.name, context);
+    print(await tunnels.start(config.name, path), values.json, terminal);
+  },
+});
+
+/** Before anything is started: a second process would first empty the log of the one that runs. */
+async function refuseRunning(name: string, { tunnels }: Context): Promise<void> {
+  if (!(await tunnels.running()).includes(name)) return;
+  throw new DnetError("TUNNEL_RUNNING", `the tunnel ${name} is up already`, { hint: `dnet tunnel down ${name}` });
+}
+
+function print(view: TunnelView, json: boolean, { stdout, color }: Terminal): void {
+  stdout.write(json ? `${JSON.stringify(view)}\n` : tunnelText(view, color));
+}
+
+/** Aborted by the first Ctrl-C or SIGTERM. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => controller.abort());
+  return controller.signal;
+}

@@ -1,0 +1,95 @@
+/**
+ * Where a running dnet keeps its sockets and logs: `/run/dnet` as root, `$XDG_RUNTIME_DIR/dnet` otherwise, or
+ * `dnet-UID` in the directory for temporary files; `DNET_RUN_DIR` overrides all three. Directories are 0700 and ours: a
+ * control socket in a directory that someone else may write to would obey that someone.
+ */
+import { lstatSync, mkdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { isAbsolute, join } from "node:path";
+import { DnetError } from "../base/error.ts";
+
+// `sun_path` of struct sockaddr_un (linux/un.h), less its closing zero.
+const MAX_SOCKET_PATH_BYTES = 107;
+
+type Environment = { readonly [name: string]: string | undefined };
+
+/** The run directory's path; makes nothing. */
+export function runDirectory(environment: Environment = process.env, uid: number = userId()): string {
+  const chosen = environment["DNET_RUN_DIR"];
+  if (chosen) return requireAbsolute(chosen);
+  if (uid === 0) return "/run/dnet";
+  const runtime = environment["XDG_RUNTIME_DIR"];
+  return runtime && isAbsolute(runtime) ? join(runtime, "dnet") : join(tmpdir(), `dnet-${uid}`);
+}
+
+/** The directory of the tunnels' sockets and logs; makes nothing. */
+export function tunnelDirectory(): string {
+  return join(runDirectory(), "tunnel");
+}
+
+/** Makes the tunnels' directory if it is missing and returns it. Throws DnetError when it is not ours alone. */
+export function makeTunnelDirectory(): string {
+  makePrivateDirectory(runDirectory());
+  return makePrivateDirectory(tunnelDirectory());
+}
+
+export function tunnelSocketPath(name: string): string {
+  const path = join(tunnelDirectory(), `${name}.sock`);
+  if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
+    throw new DnetError(
+      "RUN_DIRECTORY_TOO_LONG",
+      `a socket's path has at most ${MAX_SOCKET_PATH_BYTES} bytes: ${path}`,
+      {
+        failure: "configuration",
+        hint: "set DNET_RUN_DIR to a shorter path",
+      },
+    );
+  }
+  return path;
+}
+
+/** The log of a tunnel that runs in the background; whoever creates it gives it mode 0600. */
+export function tunnelLogPath(name: string): string {
+  return join(tunnelDirectory(), `${name}.log`);
+}
+
+/** Makes `path` with mode 0700, its parents as the system's defaults say, and makes sure that it is ours alone. */
+export function makePrivateDirectory(path: string, uid: number = userId()): string {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new DnetError("RUN_DIRECTORY_DENIED", `cannot make the directory ${path}: ${(cause as Error).message}`, {
+      failure: "permission",
+      hint: "set DNET_RUN_DIR to a directory that you may write to",
+      cause,
+    });
+  }
+  // lstat, not stat: a symbolic link planted here by another user would otherwise pass as the directory it points to.
+  const found = lstatSync(path);
+  const flaw = !found.isDirectory()
+    ? "is not a directory"
+    : found.uid !== uid
+      ? `belongs to user ${found.uid}, not ${uid}`
+      : found.mode & 0o077
+        ? `is open to others (mode ${(found.mode & 0o777).toString(8)})`
+        : null;
+  if (flaw) {
+    throw new DnetError("RUN_DIRECTORY_UNSAFE", `${path} ${flaw}`, {
+      failure: "permission",
+      hint: `remove it, or: chmod 700 ${path}`,
+    });
+  }
+  return path;
+}
+
+function requireAbsolute(path: string): string {
+  if (isAbsolute(path)) return path;
+  throw new DnetError("RUN_DIRECTORY_RELATIVE", `DNET_RUN_DIR is ${path}, which is not an absolute path`, {
+    failure: "configuration",
+    hint: "set DNET_RUN_DIR to a path that starts with /",
+  });
+}
+
+function userId(): number {
+  return process.getuid?.() ?? -1;
+}

@@ -1,0 +1,94 @@
+import { DnetError } from "../../../src/base/error.ts";
+import type { Context, Terminal } from "../../../src/cli/command.ts";
+import { root } from "../../../src/cli/root.ts";
+import { runCommandLine } from "../../../src/cli/run.ts";
+import type { TunnelControl } from "../../../src/cli/tunnel-control.ts";
+import type { TunnelView } from "../../../src/io/tunnel-view.ts";
+
+export interface Outcome {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** What stdout holds, as JSON. */
+  json(): { [key: string]: unknown };
+}
+
+/** Runs a command line in this process, over a fake terminal. */
+export async function dnet(
+  argv: readonly string[],
+  given: { stdin?: string; color?: boolean; tunnels?: TunnelControl } = {},
+): Promise<Outcome> {
+  const terminal = new FakeTerminal(given.color);
+  const context: Omit<Context, "root"> = {
+    terminal,
+    random: { bytes: (length) => new Uint8Array(length).fill(0xff) },
+    tunnels: given.tunnels ?? fakeTunnels([]),
+    readStdin: async () => given.stdin ?? "",
+  };
+  const exitCode = await runCommandLine(root, argv, context);
+  return { exitCode, stdout: terminal.output, stderr: terminal.errors, json: () => JSON.parse(terminal.output) };
+}
+
+/** A terminal that only remembers. */
+export class FakeTerminal implements Terminal {
+  output = "";
+  errors = "";
+  readonly isTty: boolean;
+
+  constructor(readonly color = false) {
+    this.isTty = color;
+  }
+
+  readonly stdout = {
+    write: (text: string) => {
+      this.output += text;
+    },
+  };
+  readonly stderr = {
+    write: (text: string) => {
+      this.errors += text;
+    },
+  };
+}
+
+/** Tunnels that are only views; `stop` takes them out of the list. */
+export function fakeTunnels(views: readonly TunnelView[]): TunnelControl & { readonly started: string[] } {
+  const all = new Map(views.map((view) => [view.name, view]));
+  const started: string[] = [];
+  const find = (name: string): TunnelView => {
+    const view = all.get(name);
+    if (view) return view;
+    throw new DnetError("TUNNEL_NOT_RUNNING", `no tunnel ${name} is running`, { failure: "not-running" });
+  };
+  return {
+    started,
+    run: async (config, { onReady, log }) => {
+      log("starting");
+      onReady({ ...emptyView, name: config.name });
+    },
+    start: async (name, path) => {
+      started.push(path);
+      return { ...emptyView, name };
+    },
+    running: async () => [...all.keys()],
+    read: async (name) => find(name),
+    stop: async (name) => {
+      find(name);
+      all.delete(name);
+    },
+  };
+}
+
+export const emptyView: TunnelView = {
+  schema: "dnet.tunnel/1",
+  name: "wg0",
+  publicKey: "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=",
+  listenPort: 51820,
+  mtu: 1420,
+  addresses: [],
+  pid: 1234,
+  startedAt: "2026-01-02T03:04:05.000Z",
+  features: {},
+  counters: {},
+  peers: [],
+};
