@@ -1,6 +1,7 @@
 /**
  * `bun build.ts`         dist/dnet for this machine
  * `bun build.ts --all`   dist/dnet-linux-x64, -arm64, -x64-musl and -arm64-musl, and dist/SHA256SUMS
+ * `--out FOLDER`         another folder than dist
  *
  * The same source, Bun and commit give the same bytes, wherever the clone lies. Bun for other targets comes from the
  * npm registry, once, at the version that runs this file.
@@ -10,37 +11,45 @@
  * `new Worker(new URL("./worker.ts", import.meta.url))` in a module of that folder finds it from source, under
  * `bun test` and compiled alike (Bun 1.4.5; compiled, `./worker.ts` stands for `./worker.js`).
  */
-import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { parseArgs } from "node:util";
 
 const MAIN = "src/main.ts";
 const WORKER = "src/io/datapath/worker.ts";
 const TARGETS = ["linux-x64", "linux-arm64", "linux-x64-musl", "linux-arm64-musl"] as const;
 
+const { all, out } = readWords(process.argv.slice(2));
 process.chdir(import.meta.dir);
-const words = process.argv.slice(2);
-if (words.some((word) => word !== "--all")) {
-  console.error("error USAGE: build.ts takes --all or nothing\ntry bun build.ts --all");
-  process.exit(2);
-}
-mkdirSync("dist", { recursive: true });
-const commit = commitOf(".");
-if (words.includes("--all")) {
+mkdirSync(out, { recursive: true });
+const commit = checkedOutCommit();
+if (all) {
   const sums: string[] = [];
   for (const target of TARGETS) {
-    const name = `dnet-${target}`;
-    await build(name, `bun-${target}`);
-    sums.push(`${new Bun.CryptoHasher("sha256").update(readFileSync(join("dist", name))).digest("hex")}  ${name}`);
+    const path = await build(`dnet-${target}`, `bun-${target}`);
+    const sum = new Bun.CryptoHasher("sha256").update(readFileSync(path)).digest("hex");
+    sums.push(`${sum}  ${basename(path)}\n`);
   }
-  await Bun.write("dist/SHA256SUMS", `${sums.join("\n")}\n`);
-  console.error("wrote dist/SHA256SUMS");
+  writeFileSync(join(out, "SHA256SUMS"), sums.join(""));
+  console.error(`wrote ${join(out, "SHA256SUMS")}`);
 } else {
   await build("dnet");
 }
 
-/** Builds dist/NAME: by the Bun that runs this, or with another target's Bun. */
-async function build(name: string, target?: Bun.Build.CompileTarget): Promise<void> {
-  const outfile = join("dist", name);
+function readWords(args: string[]): { all: boolean; out: string } {
+  const options = { all: { type: "boolean", default: false }, out: { type: "string", default: "dist" } } as const;
+  try {
+    const { values } = parseArgs({ args, options });
+    return { all: values.all, out: values.out === "dist" ? "dist" : resolve(values.out) };
+  } catch (error) {
+    console.error(`error USAGE: ${(error as Error).message}\ntry bun build.ts [--all] [--out FOLDER]`);
+    process.exit(2);
+  }
+}
+
+/** Builds one executable around the Bun that runs this, or around another target's, and returns its path. */
+async function build(name: string, target?: Bun.Build.CompileTarget): Promise<string> {
+  const outfile = join(out, name);
   console.error(`building ${outfile} ...`);
   const startedAt = performance.now();
   await Bun.build({
@@ -50,30 +59,31 @@ async function build(name: string, target?: Bun.Build.CompileTarget): Promise<vo
     format: "esm",
     splitting: true,
     minify: true,
-    bytecode: true,
+    bytecode: true, // `dnet version` in 7 ms instead of 14
     define: { DNET_COMMIT: JSON.stringify(commit) },
     compile: {
       outfile,
       ...(target ? { target } : {}),
-      // What lies in the current directory, perhaps someone else's, must not steer a program that may run as root.
+      // What lies in the current directory or stands in the environment must not steer a program that may run as root:
+      // no code is loaded but what is in the executable.
+      execArgv: ["--disallow-code-generation-from-strings=strict"],
       autoloadDotenv: false,
       autoloadBunfig: false,
     },
   });
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   console.error(`built ${outfile}: ${(statSync(outfile).size / 2 ** 20).toFixed(0)} MiB in ${seconds} s`);
+  return outfile;
 }
 
 /** The commit that is checked out, with `+changes` when files differ from it; null outside a clone, or without git. */
-function commitOf(directory: string): string | null {
-  const git = (...words: string[]) => {
-    try {
-      const { success, stdout } = Bun.spawnSync(["git", "-C", directory, ...words], { stderr: "ignore" });
-      return success ? stdout.toString().trim() : null;
-    } catch {
-      return null; // no git here
-    }
-  };
+function checkedOutCommit(): string | null {
   const head = git("rev-parse", "--short=12", "HEAD");
   return head && git("status", "--porcelain") ? `${head}+changes` : head;
+}
+
+function git(...words: string[]): string | null {
+  if (!Bun.which("git")) return null;
+  const { success, stdout } = Bun.spawnSync(["git", ...words], { stderr: "ignore" });
+  return success ? stdout.toString().trim() : null;
 }

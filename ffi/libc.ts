@@ -1,7 +1,7 @@
 /**
  * The C library of Linux: the calls that the rest of `ffi` is made of, errno as it was, and memory that stays in place.
- * Works on glibc and musl, x64 and arm64 (both little-endian, pointers of 8 bytes). Sources: the man pages of section 2;
- * numbers are from asm-generic, which both architectures use.
+ * Works on glibc and musl, x64 and arm64 (both little-endian, pointers of 8 bytes). Sources: the man pages of section
+ * 2; numbers are from asm-generic, which both architectures use.
  */
 import { dlopen, type Pointer, ptr, read } from "bun:ffi";
 

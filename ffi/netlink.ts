@@ -53,7 +53,7 @@ const DATAGRAM_BYTES = 65_536; // the kernel builds dumps of 32 kB at most
 const MAX_EVENTS_PER_DRAIN = 256; // a full routing table that changes must not hold the loop; the rest waits
 const WATCH_BUFFER_BYTES = 1 << 20;
 
-/** Asks and tells the kernel, and waits for its answer, which is at once. Failures are SyscallErrors: "RTM_NEWADDR", EEXIST. */
+/** Asks and tells the kernel, which answers at once. What it refuses is a SyscallError: "RTM_NEWADDR", EEXIST. */
 export class RouteSocket {
   readonly #fd = openNetlink(0, 0);
   readonly #inbox = new NetlinkInbox(this.#fd);
@@ -78,7 +78,7 @@ export class RouteSocket {
     return this.#link(codec.encodeLink({ index }));
   }
 
-  /** Changes what is given. Says whether the kernel took `gsoMaxSize`: older ones cannot set it, and that is no failure. */
+  /** Changes what is given. Says whether the kernel took `gsoMaxSize`: that an older one cannot is no failure. */
   setLink({ gsoMaxSize, ...change }: LinkChange): { gsoMaxSize: boolean } {
     this.#ask("RTM_NEWLINK", codec.RTM_NEWLINK, 0, codec.encodeLink(change));
     if (gsoMaxSize === undefined) return { gsoMaxSize: false };
@@ -125,8 +125,8 @@ export class RouteSocket {
   }
 
   /**
-   * The way a packet to `host` (4 or 16 bytes) would go now, from the interface `oif` if given. Its `mtu` is the route's, or
-   * what path MTU discovery learned for this host. ENETUNREACH or EHOSTUNREACH when there is none.
+   * The way a packet to `host` (4 or 16 bytes) would go now, from the interface `oif` if given. Its `mtu` is the
+   * route's, or what path MTU discovery learned for this host. ENETUNREACH or EHOSTUNREACH when there is none.
    */
   routeTo(host: Uint8Array, { oif = 0 }: { oif?: number } = {}): Route {
     const answers = this.#ask("RTM_GETROUTE", codec.RTM_GETROUTE, 0, codec.encodeRouteQuery(host, oif));
@@ -168,6 +168,7 @@ export class RouteSocket {
     const answers: NetlinkMessage[] = [];
     for (;;) {
       const datagram = this.#inbox.receive();
+      if (datagram === EINTR) continue;
       if (typeof datagram === "number") throw new SyscallError(what, datagram);
       for (const message of codec.decodeMessages(datagram)) {
         if (message.sequence !== sequence) continue; // of an earlier request that failed half way

@@ -1,7 +1,8 @@
 /**
  * Everything that sendmsg(2) needs to know about one remote address, laid out once so that sending writes a few words.
  *   offset  bytes  what
- *        0     56  struct msghdr: name u64, name length u32, iovec u64, count u64, control u64, control length u64, flags
+ *        0     56  struct msghdr: name u64, name length u32, iovecs u64, their count u64, control u64, its length u64,
+ *                  flags u32
  *       56     16  struct iovec: address u64, length u64
  *       72     28  sockaddr_in or sockaddr_in6
  *      104   ≤ 40  control message with the source (PKTINFO), ending at 144; left out while there is none
@@ -23,8 +24,22 @@ export const UDP_SEGMENT = 103;
 
 export const MSG_DONTWAIT = 0x40;
 
-/** struct mmsghdr: a msghdr of 56 bytes, then the message's length u32 and padding. */
+/**
+ * struct mmsghdr, 64 bytes: a struct msghdr of 56, then the message's length u32 and padding. `HEADER` is where its
+ * fields are, in 32-bit words; addresses, counts and lengths take two.
+ */
 export const MMSGHDR_BYTES = 64;
+export const HEADER = {
+  name: 0,
+  nameBytes: 2,
+  iovecs: 4,
+  iovecCount: 6,
+  control: 8,
+  controlBytes: 10,
+  flags: 12,
+  messageBytes: 14,
+  words: 16,
+} as const;
 export const IOVEC_BYTES = 16;
 const IOVEC = 56;
 const NAME = 72;
@@ -51,8 +66,8 @@ export class Destination {
     this.#is4 = remote.host.length === 4;
     this.nameBytes = encodeSockaddr(remote, this.#memory.bytes, NAME);
     this.nameAddress = this.#memory.address + NAME;
-    setAddress(this.#words, 0, this.nameAddress);
-    this.#words[2] = this.nameBytes;
+    setAddress(this.#words, HEADER.name, this.nameAddress);
+    this.#words[HEADER.nameBytes] = this.nameBytes;
   }
 
   /** Address of the struct msghdr, and of what it points to. */
@@ -73,8 +88,8 @@ export class Destination {
   }
 
   /**
-   * From now on sends from the local address of 4 or 16 bytes at `offset`, over the interface `ifindex` (0: as the routes
-   * say), so that answers leave from where they were asked. Sockets refuse it once the address is gone.
+   * From now on sends from the local address of 4 or 16 bytes at `offset`, over the interface `ifindex` (0: as the
+   * routes say), so that answers leave from where they were asked. Sockets refuse it once the address is gone.
    */
   setSource(from: Uint8Array, offset: number, ifindex: number): void {
     // in_pktinfo: interface i32, source 4, destination 4. in6_pktinfo: source 16, interface u32.
@@ -105,9 +120,12 @@ export class Destination {
 
   /** Whether the sockaddr at `offset` of `names` is this address: family, port, host and scope. */
   isNamed(names: Uint32Array, offset: number): boolean {
-    const [words, name, at] = [this.#words, NAME >> 2, offset >> 2];
-    if (names[at] !== words[name] || (this.#is4 && names[at + 1] !== words[name + 1])) return false;
-    for (let i = 2; i < 7 && !this.#is4; i++) if (names[at + i] !== words[name + i]) return false;
+    const words = this.#words;
+    const ours = NAME >> 2;
+    const theirs = offset >> 2;
+    if (names[theirs] !== words[ours]) return false; // family and port
+    if (this.#is4) return names[theirs + 1] === words[ours + 1];
+    for (let i = 2; i < 7; i++) if (names[theirs + i] !== words[ours + i]) return false; // not the flow label
     return true;
   }
 
@@ -120,8 +138,8 @@ export class Destination {
 
   /** The next message lies in `count` pieces, named by the iovecs at `iovecAddress`. */
   pointVector(iovecAddress: number, count: number): void {
-    setAddress(this.#words, 4, iovecAddress);
-    this.#words[6] = count;
+    setAddress(this.#words, HEADER.iovecs, iovecAddress);
+    this.#words[HEADER.iovecCount] = count;
   }
 
   /** The next message goes out in datagrams of `segmentBytes` (0: as one) with that TOS or traffic class. */
@@ -141,8 +159,8 @@ export class Destination {
       end = this.#message(end, 4, this.#is4 ? SOL_IP : SOL_IPV6, this.#is4 ? IP_TOS : IPV6_TCLASS, this.#tos);
     }
     this.#controlBytes = end - CONTROL + this.#sourceBytes;
-    setAddress(this.#words, 8, this.controlAddress);
-    this.#words[10] = this.#controlBytes;
+    setAddress(this.#words, HEADER.control, this.controlAddress);
+    this.#words[HEADER.controlBytes] = this.#controlBytes;
   }
 
   /** Writes a control message at `at` with `value` as its first word; returns where the next begins. */

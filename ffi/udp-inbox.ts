@@ -7,6 +7,7 @@ import { SOCKADDR4_BYTES, SOCKADDR6_BYTES } from "./sockaddr.ts";
 import {
   cmsgSpace,
   type Destination,
+  HEADER,
   IOVEC_BYTES,
   IP_PKTINFO,
   IP_TOS,
@@ -77,11 +78,11 @@ export class UdpInbox {
     this.#locals = new Int32Array(slots);
     this.#interfaces = new Int32Array(slots);
     for (let i = 0; i < slots; i++) {
-      const header = (i * MMSGHDR_BYTES) >> 2;
-      setAddress(this.#headerWords, header, this.#names.address + i * NAME_STRIDE);
-      setAddress(this.#headerWords, header + 4, this.#iovecs.address + i * IOVEC_BYTES);
-      this.#headerWords[header + 6] = 1;
-      setAddress(this.#headerWords, header + 8, this.#controls.address + i * CONTROL_STRIDE);
+      const header = i * HEADER.words;
+      setAddress(this.#headerWords, header + HEADER.name, this.#names.address + i * NAME_STRIDE);
+      setAddress(this.#headerWords, header + HEADER.iovecs, this.#iovecs.address + i * IOVEC_BYTES);
+      this.#headerWords[header + HEADER.iovecCount] = 1;
+      setAddress(this.#headerWords, header + HEADER.control, this.#controls.address + i * CONTROL_STRIDE);
       this.#offer(i);
     }
   }
@@ -151,8 +152,8 @@ export class UdpInbox {
 
   /** Says how much room message i has for its name and control messages; the kernel overwrites both. */
   #offer(i: number): void {
-    this.#headerWords[i * 16 + 2] = this.nameBytes;
-    this.#headerWords[i * 16 + 10] = CONTROL_STRIDE;
+    this.#headerWords[i * HEADER.words + HEADER.nameBytes] = this.nameBytes;
+    this.#headerWords[i * HEADER.words + HEADER.controlBytes] = CONTROL_STRIDE;
   }
 
   #nothing(number: number): number {
@@ -163,10 +164,10 @@ export class UdpInbox {
   }
 
   #parse(i: number): void {
-    const header = i * 16;
-    const isWhole = (this.#headerWords[header + 12]! & MSG_TRUNC_CTRUNC) === 0;
+    const header = i * HEADER.words;
+    const isWhole = (this.#headerWords[header + HEADER.flags]! & MSG_TRUNC_CTRUNC) === 0;
     if (!isWhole) this.truncated++;
-    this.#lengths[i] = isWhole ? this.#headerWords[header + 14]! : 0;
+    this.#lengths[i] = isWhole ? this.#headerWords[header + HEADER.messageBytes]! : 0;
     this.#segments[i] = this.#lengths[i]!;
     this.#tos[i] = 0;
     this.#locals[i] = NONE;
@@ -174,7 +175,7 @@ export class UdpInbox {
 
     const words = this.#controlWords;
     let at = (i * CONTROL_STRIDE) >> 2;
-    const end = at + (this.#headerWords[header + 10]! >> 2);
+    const end = at + (this.#headerWords[header + HEADER.controlBytes]! >> 2);
     while (at + 4 < end) {
       const messageBytes = words[at]!;
       if (messageBytes < 16) return;

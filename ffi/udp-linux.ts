@@ -1,6 +1,6 @@
 /**
- * UDP sockets that move many datagrams in a call. Sources: udp(7), ip(7), ipv6(7), socket(7); constants from linux/in.h,
- * linux/in6.h, linux/udp.h and asm-generic/socket.h, the same on x64 and arm64.
+ * UDP sockets that move many datagrams in a call. Sources: udp(7), ip(7), ipv6(7), socket(7); constants from
+ * linux/in.h, linux/in6.h, linux/udp.h and asm-generic/socket.h, the same on x64 and arm64.
  */
 import { check, EINVAL, EIO, errno, libc, Memory, SyscallError } from "./libc.ts";
 import { AF_INET, AF_INET6, encodeSockaddr, SOCKADDR6_BYTES } from "./sockaddr.ts";
@@ -112,8 +112,8 @@ export class UdpSocket extends UdpInbox {
   }
 
   /**
-   * The same for bytes that lie in `count` pieces (1,024 at most), each named by a struct iovec (address u64, length u64)
-   * in the array at `iovecs`. Without GSO it has to copy them together first when `segmentBytes` is not 0.
+   * The same for bytes that lie in `count` pieces (1,024 at most), each named by a struct iovec (address u64, length
+   * u64) in the array at `iovecs`. Without GSO it has to copy them together first when `segmentBytes` is not 0.
    */
   sendVector(destination: Destination, iovecs: number, count: number, segmentBytes: number, tos: number): number {
     if (segmentBytes === 0 || this.features.gso) {
@@ -153,7 +153,7 @@ export class UdpSocket extends UdpInbox {
   }
 }
 
-/** EIO: no transmit checksum offload. EINVAL: that too, or a segment that does not fit the path (EMSGSIZE since 6.13). */
+/** EIO: no transmit checksum offload. EINVAL: that too, or a segment too long for the path (EMSGSIZE since 6.13). */
 function isGsoRefusal(sent: number): boolean {
   return sent === -EIO || sent === -EINVAL;
 }

@@ -1,6 +1,6 @@
 /** Sending a run of datagrams without UDP_SEGMENT: sendmmsg(2) over its pieces, in one call for up to 64 of them. */
 import { EMSGSIZE, errno, libc, Memory, setAddress } from "./libc.ts";
-import { type Destination, IOVEC_BYTES, MMSGHDR_BYTES, MSG_DONTWAIT } from "./udp-destination.ts";
+import { type Destination, HEADER, IOVEC_BYTES, MMSGHDR_BYTES, MSG_DONTWAIT } from "./udp-destination.ts";
 
 /** Datagrams of one call. It is also the kernel's limit for UDP_SEGMENT (UDP_MAX_SEGMENTS; 128 since Linux 6.9). */
 export const MAX_SEGMENTS = 64;
@@ -18,8 +18,8 @@ export class UdpPieces {
 
   constructor(readonly fd: number) {
     for (let i = 0; i < MAX_SEGMENTS; i++) {
-      setAddress(this.#headerWords, i * 16 + 4, this.#iovecs.address + i * IOVEC_BYTES);
-      this.#headerWords[i * 16 + 6] = 1;
+      setAddress(this.#headerWords, i * HEADER.words + HEADER.iovecs, this.#iovecs.address + i * IOVEC_BYTES);
+      this.#headerWords[i * HEADER.words + HEADER.iovecCount] = 1;
     }
   }
 
@@ -60,11 +60,11 @@ export class UdpPieces {
   #layOut(destination: Destination, address: number, length: number, segmentBytes: number): number {
     const count = Math.min(MAX_SEGMENTS, Math.ceil(length / segmentBytes));
     for (let i = 0; i < count; i++) {
-      const header = i * 16;
-      setAddress(this.#headerWords, header, destination.nameAddress);
-      this.#headerWords[header + 2] = destination.nameBytes;
-      setAddress(this.#headerWords, header + 8, destination.controlAddress);
-      this.#headerWords[header + 10] = destination.controlBytes;
+      const header = i * HEADER.words;
+      setAddress(this.#headerWords, header + HEADER.name, destination.nameAddress);
+      this.#headerWords[header + HEADER.nameBytes] = destination.nameBytes;
+      setAddress(this.#headerWords, header + HEADER.control, destination.controlAddress);
+      this.#headerWords[header + HEADER.controlBytes] = destination.controlBytes;
       setAddress(this.#iovecWords, i * 4, address + i * segmentBytes);
       this.#iovecWords[i * 4 + 2] = Math.min(segmentBytes, length - i * segmentBytes);
     }

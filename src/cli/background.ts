@@ -12,11 +12,14 @@ const NEW_LOG = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | con
  * Starts `dnet tunnel up PATH --foreground --json` in a session of its own, and waits for the one line it prints: the
  * tunnel, or the error, which is thrown as if it had happened here. What it says later goes to the tunnel's log.
  */
-export async function startInBackground(name: string, path: string): Promise<TunnelView> {
+export async function startInBackground(
+  name: string,
+  path: string,
+  { program = thisProgram(), withinMs = MAX_START_MS }: { program?: readonly string[]; withinMs?: number } = {},
+): Promise<TunnelView> {
   makeTunnelDirectory();
   const logPath = tunnelLogPath(name);
   const log = openSync(logPath, NEW_LOG, 0o600);
-  const program = Bun.isStandaloneExecutable ? [process.execPath] : [process.execPath, Bun.main];
   const child = Bun.spawn([...program, "tunnel", "up", "--foreground", "--json", "--", path], {
     cwd: "/", // so that it keeps no file system busy
     detached: true,
@@ -33,7 +36,7 @@ export async function startInBackground(name: string, path: string): Promise<Tun
     child.kill("SIGKILL"); // the kernel removes the interface with the process, so nothing stays behind
   };
   process.once("SIGINT", interrupt);
-  const timer = setTimeout(giveUp, MAX_START_MS);
+  const timer = setTimeout(giveUp, withinMs);
   try {
     const line = await firstLine(child.stdout);
     if (line !== null) return readOutcome(line);
@@ -44,6 +47,11 @@ export async function startInBackground(name: string, path: string): Promise<Tun
     process.off("SIGINT", interrupt);
     child.unref();
   }
+}
+
+/** How to start what runs here once more: the executable, or from source Bun and the file. */
+function thisProgram(): string[] {
+  return Bun.isStandaloneExecutable ? [process.execPath] : [process.execPath, Bun.main];
 }
 
 /** The first line, without its end; null when the stream ends before there is one. */

@@ -20,26 +20,28 @@ export function bashCompletion(root: Command): string {
     const fixed = [...following(root, command), ...optionsOf(command).map(([name]) => `--${name}`)].join(" ");
     const kind = complete(command);
     const dynamic = kind === "tunnel" ? ` $(_dnet_tunnels "\${COMP_WORDS[0]}")` : "";
-    const files = kind === "file" ? `; COMPREPLY+=($(compgen -f -- "$current"))` : "";
-    return `    "${words}") COMPREPLY=($(compgen -W "${fixed}${dynamic}" -- "$current"))${files} ;;`;
+    const files = kind === "file" ? `; compopt -o filenames; mapfile -t files < <(compgen -f -- "$current")` : "";
+    return `    "${words}") offered="${fixed}${dynamic}"${files} ;;`;
   });
   return `# bash completion for dnet
 _dnet_tunnels() {
-  "$1" tunnel show --json 2>/dev/null | grep -o '"schema":"dnet.tunnel/1","name":"[^"]*"' | cut -d '"' -f 8
+  "$1" tunnel show 2>/dev/null | sed -n 's/^interface: //p'
 }
 _dnet() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" place="dnet" i
+  local current="\${COMP_WORDS[COMP_CWORD]}" place="dnet" offered="" i
+  local -a files=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "$place \${COMP_WORDS[i]}" in
       ${pattern(root)}) place="$place \${COMP_WORDS[i]}" ;;
     esac
   done
-  COMPREPLY=()
   case "$place" in
 ${cases.join("\n")}
   esac
+  mapfile -t COMPREPLY < <(compgen -W "$offered" -- "$current")
+  COMPREPLY+=("\${files[@]}")
 }
-complete -o filenames -F _dnet dnet
+complete -F _dnet dnet
 `;
 }
 
@@ -59,7 +61,7 @@ export function zshCompletion(root: Command): string {
   return `#compdef dnet
 # zsh completion for dnet
 _dnet_tunnels() {
-  "$1" tunnel show --json 2>/dev/null | grep -o '"schema":"dnet.tunnel/1","name":"[^"]*"' | cut -d '"' -f 8
+  "$1" tunnel show 2>/dev/null | sed -n 's/^interface: //p'
 }
 _dnet() {
   local place=dnet i
@@ -98,7 +100,7 @@ export function fishCompletion(root: Command): string {
   return `# fish completion for dnet
 function __dnet_tunnels
     set -l words (commandline -opc)
-    $words[1] tunnel show --json 2>/dev/null | string match -arg '"schema":"dnet.tunnel/1","name":"([^"]*)"'
+    $words[1] tunnel show 2>/dev/null | string replace -fr '^interface: ' ''
 end
 function __dnet_at
     set -l place dnet

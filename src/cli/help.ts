@@ -21,7 +21,7 @@ export const help = command({
   },
 });
 
-/** The help of the last command of `path`, in at most 100 columns. */
+/** The help of the last command of `path`. */
 export function helpText(path: readonly Command[]): string {
   const { summary, details, subcommands, options } = path.at(-1)!;
   const blocks = [`${summary}.`, `usage: ${usage(path)}`];

@@ -7,8 +7,10 @@ import { tunnelText } from "./tunnel-text.ts";
 export const tunnelUp = command({
   name: "up",
   summary: "Start the tunnel that a file describes",
-  details:
-    "FILE is in the format of wg-quick, with one key more: Suite = wireguard | dnet in [Peer]. The interface has the\nfile's name without .conf. Returns when the interface works; the tunnel then runs in the background.",
+  details: [
+    "FILE is in the format of wg-quick, with one key more in [Peer]: Suite = wireguard | dnet.",
+    "The interface gets the file's name without .conf. The command returns when the tunnel works.",
+  ].join("\n"),
   arguments: [{ name: "FILE", complete: "file" }],
   options: { foreground: { type: "boolean", description: "stay, log to standard error, and stop at Ctrl-C" } },
   async run({ positionals: [file = ""], values }, context) {

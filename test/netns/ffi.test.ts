@@ -176,6 +176,21 @@ rooted("a route tells its gateway, its MTU, and the way by a given interface", (
   left.run("ip", "route", "delete", "10.50.0.0/16");
 });
 
+rooted("a route tells the MTU that a router further on asked for", async () => {
+  const narrow = right.enter(() => openTun("narrow", PLAIN));
+  right.run("ip", "link", "set", "narrow", "mtu", "1280", "up");
+  right.run("ip", "route", "add", "10.60.0.0/16", "dev", "narrow");
+  right.run("sysctl", "-qw", "net.ipv4.ip_forward=1");
+  left.run("ip", "route", "add", "10.60.0.0/16", "via", "10.8.0.2");
+  const far = Uint8Array.of(10, 60, 0, 9);
+  inLeft((routes) => expect(routes.routeTo(far).mtu).toBeNull());
+  const ping = left.spawn("ping", "-M", "do", "-s", "1400", "-c", "1", "-W", "1", "10.60.0.9");
+  await ping.exited;
+  inLeft((routes) => expect(routes.routeTo(far).mtu).toBe(1_280));
+  left.run("ip", "route", "delete", "10.60.0.0/16");
+  narrow.close();
+});
+
 rooted("a watcher hears of links, addresses and routes that come and go", () => {
   const watcher = left.enter(() => new RouteWatcher());
   const poller = new Poller(1);
@@ -324,7 +339,7 @@ rooted("datagrams cross a cable both ways, and its interface can be chosen", () 
   }
 });
 
-rooted("a thousand devices and netlink sockets leave no descriptor behind", () => {
+rooted("a thousand netlink sockets and a hundred devices leave no descriptor behind", () => {
   const count = () => readdirSync("/proc/self/fd").length;
   const before = count();
   left.enter(() => {

@@ -1,6 +1,6 @@
 /**
- * Network namespaces for tests and benchmarks: made, joined by veth pairs and removed with iproute2. Needs root. Names hold
- * our pid, so runs do not meet; what a run leaves behind goes when its process ends, by a signal too (not by SIGKILL).
+ * Network namespaces for tests and benchmarks: made, joined by veth pairs and removed with iproute2. Needs root. Names
+ * hold our pid, so runs do not meet; what a run leaves behind goes when its process ends, by a signal too (not by SIGKILL).
  */
 
 import { dlopen } from "bun:ffi";
@@ -39,7 +39,7 @@ export class Lab {
     ip("netns", "add", namespace.name);
     this.#namespaces.push(namespace);
     namespace.run("ip", "link", "set", "lo", "up");
-    // Otherwise a new interface's link-local address is on trial, and IPv6 finds no neighbour, for its first second.
+    // Otherwise a new interface's link-local address is on trial, and of no use, for its first second.
     namespace.enter(() => writeFileSync("/proc/sys/net/ipv6/conf/default/accept_dad", "0"));
     return namespace;
   }
@@ -54,6 +54,7 @@ export class Lab {
       }
       namespace.run("ip", "link", "set", name, "up");
     }
+    for (const { namespace, name } of [a, b]) namespace.awaitIp6(name);
   }
 
   /** Removes everything; also interfaces whose other end was elsewhere. May be called twice. */
@@ -83,6 +84,14 @@ export class Namespace {
       stdout: "pipe",
       stderr: "inherit",
     });
+  }
+
+  /** The kernel adds the multicast route, without which IPv6 finds no neighbour, a while after the interface is up. */
+  awaitIp6(name: string): void {
+    const deadline = performance.now() + 5_000;
+    while (!this.run("ip", "-6", "route", "show", "table", "local", "dev", name).includes("ff00::/8")) {
+      if (performance.now() > deadline) throw new Error(`${name} in ${this.name} has no IPv6 after five seconds`);
+    }
   }
 
   /** Calls `action`, which must not wait for anything, with this thread inside: what it opens stays inside. */

@@ -6,7 +6,7 @@
 import type { Arena } from "./arena.ts";
 import { FRAME_HEADER_BYTES } from "./frames.ts";
 import { PacketHeaders, TCP, TCP_CHECKSUM, UDP, UDP_CHECKSUM } from "./packet.ts";
-import { COLUMN, type Stats } from "./stats.ts";
+import { COLUMN, NO_PEER, type Stats } from "./stats.ts";
 import {
   emptyVnet,
   GSO_ECN,
@@ -84,6 +84,7 @@ export class ReportSchedule {
 const SLOTS = 8; // super-packets that may be under way at once; a receive brings whole ones, so two would nearly do
 const SLOT_BYTES = 67_584; // 64 kB of packet, its vnet header and its tag
 const MAX_PIECES = 64;
+const FREE = -1; // instead of a receiver's index
 
 interface Slot {
   readonly at: number;
@@ -104,14 +105,14 @@ export class Assembly {
   readonly #arena: Arena;
   readonly #stats: Stats;
   readonly #slots: Slot[];
-  #next = 0;
+  #oldest = 0;
 
   constructor(arena: Arena, stats: Stats) {
     this.#arena = arena;
     this.#stats = stats;
     this.#slots = Array.from({ length: SLOTS }, () => ({
       at: arena.reserve(SLOT_BYTES),
-      receiver: -1,
+      receiver: FREE,
       counter: 0,
       count: 0,
       arrived: 0,
@@ -145,7 +146,7 @@ export class Assembly {
     if (slot.arrived < count) return false;
     this.at = slot.at;
     this.length = (count - 1) * slot.pieceBytes + slot.lastBytes;
-    slot.receiver = -1;
+    slot.receiver = FREE;
     return true;
   }
 
@@ -153,9 +154,8 @@ export class Assembly {
     for (const slot of this.#slots) {
       if (slot.receiver === receiver && slot.counter === counter && slot.count === count) return slot;
     }
-    const slot = this.#slots[this.#next]!;
-    this.#next = (this.#next + 1) % SLOTS;
-    if (slot.receiver !== -1) this.#stats.add(-1, COLUMN.incomplete, slot.arrived);
+    const slot = this.#free();
+    if (slot.receiver !== FREE) this.#stats.add(NO_PEER, COLUMN.incomplete, slot.arrived);
     slot.receiver = receiver;
     slot.counter = counter;
     slot.count = count;
@@ -166,8 +166,15 @@ export class Assembly {
     return slot;
   }
 
+  /** The first free slot, so that one place in the cache serves as long as nothing is lost; or the oldest in use. */
+  #free(): Slot {
+    for (const slot of this.#slots) if (slot.receiver === FREE) return slot;
+    this.#oldest = (this.#oldest + 1) % SLOTS;
+    return this.#slots[this.#oldest]!;
+  }
+
   #refuse(): boolean {
-    this.#stats.add(-1, COLUMN.malformed, 1);
+    this.#stats.add(NO_PEER, COLUMN.malformed, 1);
     return false;
   }
 }

@@ -42,8 +42,8 @@ test("another family, or fewer bytes than its sockaddr has, is no address", () =
 test("a destination is a msghdr with its name, one iovec and the control messages asked for", () => {
   const destination = new Destination({ host: Uint8Array.of(192, 0, 2, 1), port: 0x1234 });
   const data = new Memory(8);
-  const segment = "1200000000000000" + "11000000" + "67000000" + "b004000000000000"; // 18 bytes, SOL_UDP, UDP_SEGMENT 1200
-  const tos = "1400000000000000" + "00000000" + "01000000" + "0300000000000000"; // 20 bytes, SOL_IP, IP_TOS 3
+  const segment = "1200000000000000" + "11000000" + "67000000" + "b004000000000000"; // SOL_UDP, UDP_SEGMENT 1200
+  const tos = "1400000000000000" + "00000000" + "01000000" + "0300000000000000"; // SOL_IP, IP_TOS 3
   const pktinfo = "1c00000000000000" + "00000000" + "08000000" + "05000000" + "0a000001" + "0000000000000000";
 
   destination.point(data.address, 8);

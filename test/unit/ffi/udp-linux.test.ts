@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
-import { Memory, setAddress } from "../../../ffi/libc.ts";
+import { libc, Memory, setAddress } from "../../../ffi/libc.ts";
 import { POLLIN, Poller } from "../../../ffi/poll.ts";
 import { decodeSockaddr } from "../../../ffi/sockaddr.ts";
 import { Destination } from "../../../ffi/udp-destination.ts";
@@ -188,6 +188,16 @@ test("a run that GSO refuses as too long for the path does not turn GSO off", ()
   const { from, destination } = pair(4);
   expect(from.send(destination, outMemory.address, 65_536, 65_530, 0)).toBeLessThan(0);
   expect(from.features.gso).toBe(true);
+});
+
+test("when the interface cannot segment, that send goes out in pieces and the next ones do not try", () => {
+  const { from, to, destination } = pair(4);
+  const one = Memory.of(Uint8Array.of(1, 0, 0, 0));
+  const [SOL_SOCKET, SO_NO_CHECK] = [1, 11]; // a segmented send without checksums is refused with EINVAL
+  expect(libc().setsockopt(from.fd, SOL_SOCKET, SO_NO_CHECK, one.address, 4)).toBe(0);
+  expect(from.send(destination, outMemory.address, 3_000, 1_000, 0)).toBe(3_000);
+  expect(from.features.gso).toBe(false);
+  expect(joined(receiveAll(to)).length).toBe(3_000);
 });
 
 test("many short pieces are no reason to give up GSO", () => {

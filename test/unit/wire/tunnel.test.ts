@@ -87,7 +87,8 @@ test("no bytes make a decoder throw", () => {
   const header: DataHeader = { suiteBit: 0, receiver: 0, counter: 0 };
   for (let round = 0; round < 3000; round++) {
     const bytes = random.bytes(random.pick([random.below(200), 148, 92, 64, 16]));
-    if (random.chance(0.5)) bytes.set([random.pick([1, 2, 3, 4, 0x81, 0x82, 0x83, 0x84]), 0, 0, 0].slice(0, bytes.length));
+    if (random.chance(0.5))
+      bytes.set([random.pick([1, 2, 3, 4, 0x81, 0x82, 0x83, 0x84]), 0, 0, 0].slice(0, bytes.length));
     for (const decode of [decodeInitiation, decodeResponse, decodeCookieReply]) decode(bytes);
     decodeDataHeader(bytes, random.below(220), header);
   }
@@ -112,7 +113,13 @@ test("data headers that are short, of another kind, or with a counter of 2^53 or
   const header: DataHeader = { suiteBit: 7, receiver: 7, counter: 7 };
   const bytes = new Uint8Array(16);
   encodeDataHeader({ suiteBit: 0, receiver: 1, counter: 2 ** 53 - 1 }, bytes, 0);
-  const refused = [bytes.subarray(0, 15), bytes.with(0, 3), bytes.with(0, 0x44), bytes.with(2, 1), bytes.with(14, 0x20)];
+  const refused = [
+    bytes.subarray(0, 15),
+    bytes.with(0, 3),
+    bytes.with(0, 0x44),
+    bytes.with(2, 1),
+    bytes.with(14, 0x20),
+  ];
   for (const wrong of refused) expect(decodeDataHeader(wrong, 0, header)).toBe(false);
   expect(header).toEqual({ suiteBit: 7, receiver: 7, counter: 7 });
   expect(decodeDataHeader(bytes, 0, header)).toBe(true);
