@@ -24,7 +24,9 @@ export function parsePrefix(text: string): Prefix | null {
 /** The address in text; IPv6 with its longest run of zeros shortened. */
 export function formatIp(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join(".");
-  const groups = Array.from({ length: 8 }, (_, i) => (((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0)).toString(16));
+  const groups = Array.from({ length: 8 }, (_, i) =>
+    (((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0)).toString(16),
+  );
   const run = longestZeroRun(groups);
   if (run.length < 2) return groups.join(":");
   return `${groups.slice(0, run.start).join(":")}::${groups.slice(run.start + run.length).join(":")}`;
@@ -64,7 +66,8 @@ function parseGroups(text: string): number[] | null {
   for (const [i, group] of groups.entries()) {
     const dotted = i === groups.length - 1 && group.includes(".") ? parseIp4(group) : null;
     if (dotted) bytes.push(...dotted);
-    else if (/^[0-9a-fA-F]{1,4}$/.test(group)) bytes.push(Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 0xff);
+    else if (/^[0-9a-fA-F]{1,4}$/.test(group))
+      bytes.push(Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 0xff);
     else return null;
   }
   return bytes.length <= 16 ? bytes : null;

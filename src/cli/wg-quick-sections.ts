@@ -26,6 +26,7 @@ const KEYS: { readonly [section in SectionName]: { readonly [key: string]: "once
     Endpoint: "once",
     PersistentKeepalive: "once",
     Suite: "once",
+    SuperPackets: "once",
   },
 };
 const SECRET_KEYS = ["PrivateKey", "PresharedKey"];
@@ -40,7 +41,7 @@ const REFUSED_KEYS: { readonly [key: string]: string } = {
   PreDown: "remove it, and run that command before dnet tunnel down",
   PostDown: "remove it, and run that command after dnet tunnel down",
   SaveConfig: "remove it; dnet never writes this file, so edit it by hand",
-  FwMark: "remove it; a route of its own for the endpoint's address keeps the tunnel's datagrams out of the tunnel",
+  FwMark: "remove it; the tunnel's own datagrams are kept out of the tunnel without it",
 };
 
 /** Throws DnetError CONFIG_INVALID; so does everything else that is handed the same `problems`. */

@@ -37,6 +37,12 @@ export function parseSuite(text: string): Value<TunnelSuite> {
   return suite === "wireguard" || suite === "dnet" ? { value: suite } : { expected: "wireguard or dnet" };
 }
 
+/** Whether super-packets are used while the path loses nothing. */
+export function parseSuperPackets(text: string): Value<boolean> {
+  const word = text.toLowerCase();
+  return word === "auto" || word === "off" ? { value: word === "auto" } : { expected: "auto or off" };
+}
+
 /** The interface's own address (host bits kept), or an allowed one, with its prefix length. */
 export function parseAddressPrefix(text: string): Value<Prefix> {
   const value = parsePrefix(text);

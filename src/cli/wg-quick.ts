@@ -17,6 +17,7 @@ import {
   parseMtu,
   parseNonzeroKey,
   parseSuite,
+  parseSuperPackets,
   type Value,
 } from "./wg-quick-values.ts";
 
@@ -96,6 +97,7 @@ function readPeers(sections: readonly Section[], ourPublicKey: Uint8Array, probl
       endpoint: single(section, "Endpoint", parseEndpoint, problems)?.value ?? null,
       persistentKeepaliveSeconds: single(section, "PersistentKeepalive", parseKeepalive, problems)?.value ?? 0,
       suite: single(section, "Suite", parseSuite, problems)?.value ?? "wireguard",
+      superPackets: single(section, "SuperPackets", parseSuperPackets, problems)?.value ?? true,
     };
   });
 }

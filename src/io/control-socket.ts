@@ -71,13 +71,13 @@ async function ask(name: string, method: string, path: string): Promise<Response
     if (cause instanceof DOMException && cause.name === "TimeoutError") {
       throw new DnetError("TUNNEL_SILENT", `the tunnel ${name} did not answer within ${ANSWER_WITHIN_MS / 1000} s`, {
         failure: "unreachable",
-        hint: `look at its log: ${join(tunnelDirectory(), `${name}.log`)}`,
+        hint: `its log: ${join(tunnelDirectory(), `${name}.log`)}`,
         cause,
       });
     }
     throw new DnetError("TUNNEL_NOT_RUNNING", `no tunnel named ${name} is running`, {
       failure: "not-running",
-      hint: "dnet tunnel show lists those that are; dnet tunnel up FILE starts one",
+      hint: "dnet tunnel show, which lists those that are",
       cause,
     });
   }

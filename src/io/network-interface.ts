@@ -1,25 +1,20 @@
 /** The tunnel's network interface: made, addressed, routed; gone with the process, however that ends. */
 import { SyscallError } from "../../ffi/libc.ts";
-import { IFF_UP, RouteSocket } from "../../ffi/netlink.ts";
+import { RouteSocket } from "../../ffi/netlink.ts";
 import { whoHoldsTun } from "../../ffi/process.ts";
 import { openTun, type Tun } from "../../ffi/tun-linux.ts";
 import { DnetError } from "../base/error.ts";
-import { formatIp, formatPrefix, network, parseIp, type Prefix } from "../base/ip.ts";
+import { formatIp, formatPrefix, network, type Prefix } from "../base/ip.ts";
 
 /** Leaves room for headers and tags of every piece in a send of at most 65,507 bytes. */
 const GSO_MAX_BYTES = 62_000;
-const DEFAULT_LINK_MTU = 1500;
-/** IPv6, UDP, the frame's header and the tag: what stays free of a link's MTU over IPv4 too, as in WireGuard. */
-const TUNNEL_OVERHEAD_BYTES = 80;
 
 export interface InterfaceOptions {
   readonly name: string;
-  readonly mtu: number | null;
+  readonly mtu: number;
   readonly addresses: readonly Prefix[];
   /** What is to be reached through it. */
   readonly routes: readonly Prefix[];
-  /** The far ends' addresses as far as known: the way to them says which MTU fits. */
-  readonly underlay: readonly string[];
 }
 
 export interface NetworkInterface {
@@ -53,7 +48,7 @@ function configure(netlink: RouteSocket, tun: Tun, options: InterfaceOptions) {
   const link = netlink.linkByName(tun.name);
   if (!link) throw new DnetError("TUN_GONE", `the interface ${tun.name} vanished while it was being set up`);
   const { index } = link;
-  const mtu = options.mtu ?? fittingMtu(netlink, options.underlay);
+  const { mtu } = options;
   const { gsoMaxSize } = netlink.setLink({ index, mtu, gsoMaxSize: GSO_MAX_BYTES });
   for (const address of options.addresses) attempt("address", address, () => netlink.addAddress(index, address));
   netlink.setLink({ index, up: true });
@@ -108,33 +103,6 @@ function refuseTakenAddresses(netlink: RouteSocket, addresses: readonly Prefix[]
       hint: "give this tunnel another Address, or take that one from the other interface",
     });
   }
-}
-
-function fittingMtu(netlink: RouteSocket, underlay: readonly string[]): number {
-  const mtus = underlay.map((host) => pathMtu(netlink, host)).filter((mtu) => mtu !== null);
-  return Math.min(DEFAULT_LINK_MTU, ...mtus) - TUNNEL_OVERHEAD_BYTES;
-}
-
-/** The largest IP packet that the way to `host` takes, as far as this host knows; null when there is no way. */
-export function pathMtu(netlink: RouteSocket, host: string): number | null {
-  const bytes = parseIp(host);
-  if (!bytes) return null;
-  try {
-    const route = netlink.routeTo(bytes);
-    return route.mtu ?? netlink.linkByIndex(route.ifindex)?.mtu ?? null;
-  } catch {
-    return null; // unreachable just now
-  }
-}
-
-/** The interface of the best default route that is not `tunnelIndex`; 0 when there is none. */
-export function defaultInterface(netlink: RouteSocket, family: 4 | 6, tunnelIndex: number): number {
-  const candidates = netlink
-    .routes(family)
-    .filter(({ bits, type, ifindex }) => bits === 0 && type === 1 && ifindex !== 0 && ifindex !== tunnelIndex)
-    .filter(({ ifindex }) => ((netlink.linkByIndex(ifindex)?.flags ?? 0) & IFF_UP) !== 0)
-    .sort((a, b) => a.metric - b.metric);
-  return candidates[0]?.ifindex ?? 0;
 }
 
 function openNamed(name: string): Tun {

@@ -28,6 +28,8 @@ export interface TunnelPeerConfig {
   readonly persistentKeepaliveSeconds: number;
   /** `architecture.md` §6: W speaks to any WireGuard, D to another dnet. */
   readonly suite: TunnelSuite;
+  /** Whether packets may be sealed many at a time while nothing is lost (`datapath/super-packets.ts`); suite D only. */
+  readonly superPackets: boolean;
 }
 
 export interface TunnelEndpoint {

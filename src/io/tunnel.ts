@@ -3,12 +3,11 @@
  * together: an interface, sockets, a clock, names that are resolved again, and the control socket.
  */
 import { monotonicMs } from "../../ffi/libc.ts";
-import { RouteSocket } from "../../ffi/netlink.ts";
 import type { UdpSocket } from "../../ffi/udp-linux.ts";
 import { type Address, formatAddress } from "../base/address.ts";
 import { assert } from "../base/assert.ts";
 import { DnetError } from "../base/error.ts";
-import { formatPrefix, type Prefix } from "../base/ip.ts";
+import { formatPrefix } from "../base/ip.ts";
 import { SUITE_D, SUITE_W } from "../tunnel/suite.ts";
 import { Tunnel, type TunnelOutput } from "../tunnel/tunnel.ts";
 import { type ControlHandlers, serveControl } from "./control-socket.ts";
@@ -19,10 +18,11 @@ import type { WorkerEvent } from "./datapath/worker.ts";
 import { type Drive, drive } from "./drive.ts";
 import { NamedEndpoint, resolveEndpoint } from "./endpoints.ts";
 import { systemRandom } from "./entropy.ts";
-import { createInterface, defaultInterface, type NetworkInterface, pathMtu } from "./network-interface.ts";
+import { createInterface, type NetworkInterface } from "./network-interface.ts";
 import type { TunnelConfig, TunnelPeerConfig } from "./tunnel-config.ts";
 import type { TunnelPeerView, TunnelView } from "./tunnel-view.ts";
 import { openUdpPorts } from "./udp-ports.ts";
+import { Underlay } from "./underlay.ts";
 
 export interface TunnelRunOptions {
   onReady(view: TunnelView): void;
@@ -30,6 +30,11 @@ export interface TunnelRunOptions {
   readonly signal: AbortSignal;
 }
 
+const DEFAULT_LINK_MTU = 1500;
+/** IPv6, UDP, the frame's header and the tag: kept free of a link's MTU over IPv4 too, as in WireGuard. */
+const TUNNEL_OVERHEAD_BYTES = 80;
+/** How often the network below is asked whether it has changed. */
+const NETWORK_LOOK_MS = 1_000;
 /** How often names and paths are looked at again. */
 const LOOK_EVERY_MS = 30_000;
 /** A session that nothing renewed for this long is dead: perhaps the name leads elsewhere by now. */
@@ -38,30 +43,39 @@ const SILENT_AFTER_MS = 135_000;
 /** Runs until `signal` is aborted or the tunnel is stopped through its socket; then everything it made is gone. Throws DnetError. */
 export async function runTunnel(config: TunnelConfig, options: TunnelRunOptions): Promise<void> {
   const resolved = await Promise.all(config.peers.map(({ endpoint }) => endpoint && resolveEndpoint(endpoint)));
-  const underlay = resolved.filter((address) => address !== null).map(({ host }) => host);
-  const sockets = openUdpPorts(config.listenPort);
-  let device: NetworkInterface | undefined;
+  await new RunningTunnel(config, options, openParts(config, resolved), resolved).run();
+}
+
+/** What a tunnel holds of the system. */
+interface Parts {
+  readonly underlay: Underlay;
+  readonly sockets: readonly UdpSocket[];
+  readonly device: NetworkInterface;
+}
+
+/** Opens all of it or nothing. */
+function openParts(config: TunnelConfig, resolved: readonly (Address | null)[]): Parts {
+  const { name, addresses, listenPort } = config;
+  const sockets = openUdpPorts(listenPort);
   try {
+    const underlay = new Underlay();
     const routes = config.peers.flatMap(({ allowedAddresses }) => allowedAddresses);
-    const { name, mtu, addresses } = config;
-    device = createInterface({ name, mtu, addresses, routes, underlay });
-    const running = new RunningTunnel(config, options, device, sockets, resolved);
-    await running.run();
-  } finally {
-    device?.close();
+    const mtus = resolved.map((address) => (address && underlay.mtuTo(address.host)) ?? DEFAULT_LINK_MTU);
+    const mtu = config.mtu ?? Math.min(DEFAULT_LINK_MTU, ...mtus) - TUNNEL_OVERHEAD_BYTES;
+    return { underlay, sockets, device: createInterface({ name, mtu, addresses, routes }) };
+  } catch (error) {
     for (const socket of sockets) socket.close();
+    throw error;
   }
 }
 
 class RunningTunnel implements ControlHandlers {
   readonly #config: TunnelConfig;
   readonly #options: TunnelRunOptions;
-  readonly #device: NetworkInterface;
-  readonly #sockets: readonly UdpSocket[];
+  readonly #parts: Parts;
   readonly #tunnel: Tunnel;
   readonly #link: DatapathLink;
   readonly #drive: Drive;
-  readonly #netlink = new RouteSocket();
   readonly #names: NamedEndpoint[];
   readonly #limited = new Map<number, number>(); // peers whose path is narrower than the interface, and how wide it is
   readonly #startedAt = new Date();
@@ -69,18 +83,11 @@ class RunningTunnel implements ControlHandlers {
   readonly #stopped = Promise.withResolvers<void>();
   #failure: Error | null = null;
 
-  constructor(
-    config: TunnelConfig,
-    options: TunnelRunOptions,
-    device: NetworkInterface,
-    sockets: readonly UdpSocket[],
-    resolved: readonly (Address | null)[],
-  ) {
+  constructor(config: TunnelConfig, options: TunnelRunOptions, parts: Parts, resolved: readonly (Address | null)[]) {
     this.#config = config;
     this.#options = options;
-    this.#device = device;
-    this.#sockets = sockets;
-    this.#avoidOwnRoutes();
+    this.#parts = parts;
+    const { device, sockets } = parts;
     this.#link = new DatapathLink({
       tun: device.tun,
       sockets,
@@ -102,7 +109,10 @@ class RunningTunnel implements ControlHandlers {
       }),
     });
     for (const [i, peer] of config.peers.entries()) this.#addPeer(i, peer, resolved[i] ?? null);
-    this.#names = config.peers.map(({ endpoint }, i) => new NamedEndpoint(endpoint ?? NO_ENDPOINT, resolved[i] ?? null));
+    this.#names = config.peers.map(
+      ({ endpoint }, i) => new NamedEndpoint(endpoint ?? NO_ENDPOINT, resolved[i] ?? null),
+    );
+    this.#avoidOwnRoutes();
     this.#drive = drive(this.#tunnel, (output) => this.#obey(output));
   }
 
@@ -112,18 +122,22 @@ class RunningTunnel implements ControlHandlers {
     if (signal.aborted) stop();
     signal.addEventListener("abort", stop, { once: true });
     const control = serveControl(this.#config.name, this);
-    const look = setInterval(() => this.#lookAgain(), LOOK_EVERY_MS);
+    const looks = [
+      setInterval(() => this.#lookAgain(), LOOK_EVERY_MS),
+      setInterval(() => this.#parts.underlay.hasChanged() && this.#followNetwork(), NETWORK_LOOK_MS),
+    ];
     try {
       await this.#link.ready;
       onReady(this.view());
       await this.#stopping.promise;
       log(`stopping ${this.#config.name}`);
     } finally {
-      clearInterval(look);
+      for (const look of looks) clearInterval(look);
       this.#drive.stop();
       await this.#link.stop();
-      this.#netlink.close();
-      this.#device.close();
+      this.#parts.device.close();
+      this.#parts.underlay.close();
+      for (const socket of this.#parts.sockets) socket.close();
       this.#stopped.resolve();
       await control.close();
     }
@@ -142,8 +156,8 @@ class RunningTunnel implements ControlHandlers {
       schema: "dnet.tunnel/1",
       name,
       publicKey: base64(this.#tunnel.publicKey),
-      listenPort: this.#sockets[0]!.port,
-      mtu: this.#device.mtu,
+      listenPort: this.#parts.sockets[0]!.port,
+      mtu: this.#parts.device.mtu,
       addresses: addresses.map(formatPrefix),
       pid: process.pid,
       startedAt: this.#startedAt.toISOString(),
@@ -154,17 +168,18 @@ class RunningTunnel implements ControlHandlers {
   }
 
   #features(): TunnelView["features"] {
-    const { vnetHeader, offloads } = this.#device.tun;
-    const every = (feature: (socket: UdpSocket) => boolean) => this.#sockets.every(feature);
+    const { device, sockets } = this.#parts;
+    const { vnetHeader, offloads } = device.tun;
+    const every = (feature: (socket: UdpSocket) => boolean) => sockets.every(feature);
     return {
-      "tun vnet header": vnetHeader,
-      "tun checksum": offloads.checksum,
-      "tun tso": offloads.tso,
-      "tun uso": offloads.uso,
-      "tun gso size": this.#device.gsoMaxSize,
-      "udp gso": every(({ features }) => features.gso),
-      "udp gro": every(({ features }) => features.gro),
-      ipv6: this.#sockets.some(({ family }) => family === 6),
+      "tun-vnet-header": vnetHeader,
+      "tun-checksum": offloads.checksum,
+      "tun-tso": offloads.tso,
+      "tun-uso": offloads.uso,
+      "tun-gso-size": device.gsoMaxSize,
+      "udp-gso": every(({ features }) => features.gso),
+      "udp-gro": every(({ features }) => features.gro),
+      ipv6: sockets.some(({ family }) => family === 6),
       "aes-256-gcm": cipherProvider("aes-256-gcm"),
       "chacha20-poly1305": cipherProvider("chacha20-poly1305"),
     };
@@ -194,7 +209,7 @@ class RunningTunnel implements ControlHandlers {
   }
 
   #addPeer(i: number, peer: TunnelPeerConfig, endpoint: Address | null): void {
-    const { publicKey, presharedKey, suite, allowedAddresses } = peer;
+    const { publicKey, presharedKey, suite, superPackets, allowedAddresses } = peer;
     const number = this.#tunnel.addPeer({
       publicKey,
       presharedKey,
@@ -203,7 +218,7 @@ class RunningTunnel implements ControlHandlers {
       persistentKeepaliveMs: peer.persistentKeepaliveSeconds * 1000,
     });
     assert(number === i, "a new tunnel numbers its peers in the order they are added");
-    this.#link.apply({ type: "peer", peer: i, suite, allowed: [...allowedAddresses] });
+    this.#link.apply({ type: "peer", peer: i, suite, superPackets, allowed: [...allowedAddresses] });
     if (endpoint) this.#link.apply({ type: "endpoint", peer: i, address: endpoint });
   }
 
@@ -236,7 +251,9 @@ class RunningTunnel implements ControlHandlers {
         return this.#measurePath(event.peer);
       case "failed": {
         const message = `the datapath of ${this.#config.name} stopped: ${event.message}`;
-        this.#failure = new DnetError("DATAPATH_FAILED", message, { hint: "dnet tunnel up again; if it recurs, report it" });
+        this.#failure = new DnetError("DATAPATH_FAILED", message, {
+          hint: "dnet tunnel up again; if it recurs, report it",
+        });
         return this.#stopping.resolve();
       }
     }
@@ -248,6 +265,10 @@ class RunningTunnel implements ControlHandlers {
       const at = this.#tunnel.peer(now, peer)?.lastHandshakeAt ?? Number.NEGATIVE_INFINITY;
       if (now - at > SILENT_AFTER_MS) void this.#resolveAgain(peer);
     }
+    this.#followNetwork();
+  }
+
+  #followNetwork(): void {
     for (const peer of this.#limited.keys()) this.#measurePath(peer);
     this.#avoidOwnRoutes();
   }
@@ -264,24 +285,22 @@ class RunningTunnel implements ControlHandlers {
   /** A datagram did not fit, or did not a while ago: asks the kernel what does. */
   #measurePath(peer: number): void {
     const endpoint = this.#tunnel.peer(monotonicMs(), peer)?.endpoint;
-    const bytes = endpoint && pathMtu(this.#netlink, endpoint.host);
+    const bytes = endpoint && this.#parts.underlay.mtuTo(endpoint.host);
     if (!endpoint || !bytes || bytes === this.#limited.get(peer)) return;
     this.#limited.set(peer, bytes);
     this.#options.log(`the path to ${formatAddress(endpoint)} takes packets of ${bytes} bytes`);
     this.#link.apply({ type: "pathMtu", peer, bytes, version: endpoint.host.includes(":") ? 6 : 4 });
   }
 
-  /**
-   * When the tunnel carries the default route, the sealed packets themselves must not enter it again: the sockets then leave by
-   * the interface that has the system's own default route, whatever the routes say.
-   */
   #avoidOwnRoutes(): void {
-    for (const socket of this.#sockets) {
-      const bytes = socket.family === 4 ? 4 : 16;
-      const isDefault = ({ bytes: address, bits }: Prefix) => bits === 0 && address.length === bytes;
-      if (!this.#config.peers.some(({ allowedAddresses }) => allowedAddresses.some(isDefault))) continue;
-      socket.bindToInterface(defaultInterface(this.#netlink, socket.family, this.#device.index));
-    }
+    const { device, sockets, underlay } = this.#parts;
+    const now = monotonicMs();
+    const endpoints = this.#config.peers.map((_, i) => this.#tunnel.peer(now, i)?.endpoint?.host);
+    underlay.avoid(
+      device.index,
+      sockets,
+      endpoints.filter((host) => host !== undefined),
+    );
   }
 }
 

@@ -50,11 +50,19 @@ function explain(port: number, cause: SyscallError): DnetError {
     const holder = whoListens("udp", port);
     const by = holder ? ` by ${holder.command}, process ${holder.pid}` : "";
     const hint = "choose another ListenPort, or stop the other program";
-    return new DnetError("PORT_IN_USE", `UDP port ${port} is already used${by}`, { failure: "configuration", hint, cause });
+    return new DnetError("PORT_IN_USE", `UDP port ${port} is already used${by}`, {
+      failure: "configuration",
+      hint,
+      cause,
+    });
   }
   if (cause.code === "EACCES" || cause.code === "EPERM") {
     const hint = "choose a ListenPort above 1023, or run as root";
-    return new DnetError("PORT_DENIED", `UDP port ${port} may not be used: ${cause.message}`, { failure: "permission", hint, cause });
+    return new DnetError("PORT_DENIED", `UDP port ${port} may not be used: ${cause.message}`, {
+      failure: "permission",
+      hint,
+      cause,
+    });
   }
   return new DnetError("PORT_FAILED", `cannot open UDP port ${port}: ${cause.message}`, { cause });
 }

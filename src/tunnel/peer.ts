@@ -59,7 +59,7 @@ export interface Common {
   readonly outputs: TunnelOutput[];
 }
 
-/** An initiation is taken from a peer no more often than this, whatever it sends (paper §5.1: flood protection). */
+/** An initiation is taken from a peer no more often than this, so that one that floods costs little. */
 const MIN_INITIATION_GAP_MS = 50;
 
 /** One peer: its handshakes in both roles, and its timers (paper §6). The two roles do not disturb each other. */
@@ -144,9 +144,12 @@ export class Peer {
   /** The datapath already uses it. */
   roamed(now: number, address: Address): void {
     this.endpoint = address;
-    const waitsForEndpoint = this.#attempt && !this.#pending && now >= this.#attempt.startedAt;
-    if (this.#attempt && waitsForEndpoint) this.#initiate(now, this.#attempt);
-    else if (this.config.persistentKeepaliveMs > 0 && !this.hasSession(now)) this.begin(now);
+    if (this.#attempt) {
+      const waitsForEndpoint = !this.#pending && now >= this.#attempt.startedAt;
+      if (waitsForEndpoint) this.#initiate(now, this.#attempt);
+    } else if (this.config.persistentKeepaliveMs > 0 && !this.hasSession(now)) {
+      this.begin(now);
+    }
   }
 
   setEndpoint(now: number, address: Address): void {

@@ -1,6 +1,6 @@
 import { parseIp } from "../base/ip.ts";
 
-/** More initiations than this within a second, and senders must show a cookie. An agreement takes some 0.1 ms of us. */
+/** More initiations than this within a second, and senders must show a cookie. Each costs us some half a millisecond. */
 export const LOAD_THRESHOLD = 64;
 
 /** Tells from the initiations of the last second whether we are under load. */

@@ -34,7 +34,12 @@ export function cipherProvider(name: CipherName): CipherProvider {
 }
 
 /** A cipher for `key` (32 bytes), by the fastest implementation that this system has and that passed its self-test. */
-export function createCipher(name: CipherName, key: Uint8Array, direction: "seal" | "open", arena: Arena): PacketCipher {
+export function createCipher(
+  name: CipherName,
+  key: Uint8Array,
+  direction: "seal" | "open",
+  arena: Arena,
+): PacketCipher {
   if (nativeWorks(name)) return new LibcryptoCipher(name, key, direction, arena);
   return createPortableCipher(name, key, arena);
 }

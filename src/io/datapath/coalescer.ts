@@ -142,8 +142,11 @@ export class Coalescer {
     const run = this.#run;
     if (this.#version === 4) {
       // Version, header length and TOS; fragment bits, TTL and protocol; the two addresses.
-      if (view.getUint16(at) !== view.getUint16(run) || view.getUint32(at + 6) !== view.getUint32(run + 6)) return false;
-      return view.getUint32(at + 12) === view.getUint32(run + 12) && view.getUint32(at + 16) === view.getUint32(run + 16);
+      if (view.getUint16(at) !== view.getUint16(run) || view.getUint32(at + 6) !== view.getUint32(run + 6))
+        return false;
+      return (
+        view.getUint32(at + 12) === view.getUint32(run + 12) && view.getUint32(at + 16) === view.getUint32(run + 16)
+      );
     }
     // Version, traffic class and flow label; next header and hop limit; the two addresses.
     if (view.getUint32(at) !== view.getUint32(run) || view.getUint16(at + 6) !== view.getUint16(run + 6)) return false;

@@ -16,6 +16,7 @@ import { type DatagramPort, Inbound, type LiveSession } from "./inbound.ts";
 import { Outbound } from "./outbound.ts";
 import { type Ciphers, DatapathPeer, type PeerControl } from "./peer.ts";
 import { COLUMN, NO_PEER, type Stats } from "./stats.ts";
+import { SuperPacketPolicy } from "./super-packets.ts";
 import { type Sender, Train } from "./train.ts";
 
 export type SuiteName = "wireguard" | "dnet";
@@ -25,7 +26,7 @@ export type PortableKeys = Omit<SessionKeys, "suite"> & { readonly suite: SuiteN
 
 /** A decision of the control thread. Peers are named by small numbers, as `Tunnel.addPeer` gave them. */
 export type Command =
-  | { type: "peer"; peer: number; suite: SuiteName; allowed: Prefix[] }
+  | { type: "peer"; peer: number; suite: SuiteName; superPackets: boolean; allowed: Prefix[] }
   | { type: "removePeer"; peer: number }
   | { type: "session"; peer: number; keys: PortableKeys }
   | { type: "keepalive"; peer: number }
@@ -114,7 +115,7 @@ export class Datapath<Destination> {
   }
 
   apply(now: number, command: Command): void {
-    if (command.type === "peer") return this.#addPeer(command.peer, command.suite, command.allowed);
+    if (command.type === "peer") return this.#addPeer(command);
     const peer = this.#peers[command.peer];
     if (!peer) return; // removed while the command was on its way
     switch (command.type) {
@@ -147,14 +148,15 @@ export class Datapath<Destination> {
     for (const peer of this.#peers) if (peer) this.#removePeer(peer);
   }
 
-  #addPeer(index: number, suite: SuiteName, allowed: Prefix[]): void {
+  #addPeer({ peer: index, suite, superPackets, allowed }: Extract<Command, { type: "peer" }>): void {
     const slots = new SessionSlots<Ciphers>((session) => {
       this.#sessions.delete(session.keys.localIndex);
       session.cipher.sealer.close();
       session.cipher.opener.close();
     });
     const { mtu, control } = this.#o;
-    this.#peers[index] = new DatapathPeer(index, suite === "dnet" ? SUITE_D : SUITE_W, slots, mtu, control);
+    const policy = new SuperPacketPolicy(superPackets);
+    this.#peers[index] = new DatapathPeer(index, suite === "dnet" ? SUITE_D : SUITE_W, slots, policy, mtu, control);
     for (const prefix of allowed) this.#routes.insert(prefix, index);
   }
 

@@ -131,13 +131,16 @@ export class Inbound<Destination> {
     const type = view.getUint8(at);
     const isData = type === TYPE_W_DATA || (type >= TYPE_D_PACKET && type <= TYPE_D_REPORT);
     if (!isData) return this.#o.onOther(port, message, at, length);
-    if (length < FRAME_HEADER_BYTES + (type === TYPE_D_SUPER ? 1 : TAG_BYTES)) return this.#drop(NO_PEER, COLUMN.malformed);
+    if (length < FRAME_HEADER_BYTES + (type === TYPE_D_SUPER ? 1 : TAG_BYTES))
+      return this.#drop(NO_PEER, COLUMN.malformed);
     const entry = this.#o.sessions.get(view.getUint32(at + 4, true));
     if (!entry) return this.#drop(NO_PEER, COLUMN.unknownSession);
     const { peer, session } = entry;
-    if ((type === TYPE_W_DATA) !== (session.keys.suite.name === "wireguard")) return this.#drop(peer.index, COLUMN.wrongSuite);
+    if ((type === TYPE_W_DATA) !== (session.keys.suite.name === "wireguard"))
+      return this.#drop(peer.index, COLUMN.wrongSuite);
     const counter = readCounter(view, at);
-    if (session.expired(this.#now) || counter === Number.POSITIVE_INFINITY) return this.#drop(peer.index, COLUMN.expired);
+    if (session.expired(this.#now) || counter === Number.POSITIVE_INFINITY)
+      return this.#drop(peer.index, COLUMN.expired);
     if (!session.window.check(counter)) return this.#drop(peer.index, COLUMN.replayed);
 
     if (type === TYPE_D_SUPER) this.#piece(port, message, entry, at, length, counter);

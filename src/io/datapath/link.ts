@@ -51,7 +51,10 @@ export class DatapathLink {
       else if (event.type === "datagrams") this.#drain(handlers);
       else handlers.onEvent(event);
     });
-    const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: start, transferList: [channel.port2] });
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), {
+      workerData: start,
+      transferList: [channel.port2],
+    });
     worker.on("error", (error: Error) => handlers.onEvent({ type: "failed", message: String(error) }));
   }
 

@@ -146,7 +146,8 @@ export class Outbound<Destination> {
     if (!peer) return this.#stats.add(NO_PEER, COLUMN.noRoute, 1);
 
     const gsoType = view.getUint8(this.#tunBuffer + 1);
-    const packetBytes = gsoType === GSO_NONE ? headers.length : headers.headerBytes + view.getUint16(this.#tunBuffer + 4, true);
+    const packetBytes =
+      gsoType === GSO_NONE ? headers.length : headers.headerBytes + view.getUint16(this.#tunBuffer + 4, true);
     if (packetBytes > peer.mtu) return this.#refuseTooBig(now, peer, at);
 
     const session = peer.slots.sendable(now);
@@ -210,7 +211,15 @@ export class Outbound<Destination> {
       const partial = (this.#arena.view.getUint16(this.#bundle, true) & BUNDLE_PARTIAL) !== 0;
       const prefix = partial ? PREFIX_PACKET_PARTIAL : PREFIX_PACKET;
       const length = this.#bundleBytes - BUNDLE_ENTRY_BYTES;
-      this.#seal(peer, session, packetWord(session, partial), prefix, this.#bundle + BUNDLE_ENTRY_BYTES, length, this.#bundleTos);
+      this.#seal(
+        peer,
+        session,
+        packetWord(session, partial),
+        prefix,
+        this.#bundle + BUNDLE_ENTRY_BYTES,
+        length,
+        this.#bundleTos,
+      );
     } else {
       this.#seal(peer, session, TYPE_D_BUNDLE, PREFIX_BUNDLE, this.#bundle, this.#bundleBytes, this.#bundleTos);
       this.#stats.add(peer.index, COLUMN.bundlesSent, 1);

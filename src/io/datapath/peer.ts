@@ -2,7 +2,7 @@
 import type { Session, SessionSlots } from "../../tunnel/session.ts";
 import type { Suite } from "../../tunnel/suite.ts";
 import type { PacketCipher } from "./cipher.ts";
-import { ReportSchedule, SuperPacketPolicy } from "./super-packets.ts";
+import { ReportSchedule, type SuperPacketPolicy } from "./super-packets.ts";
 import type { TrainPeer } from "./train.ts";
 
 /** A session's two directions. */
@@ -32,7 +32,6 @@ export class DatapathPeer<Destination> implements TrainPeer<Destination> {
   /** The largest inner packet that fits the path. */
   mtu: number;
   readonly waiting = new WaitingPackets();
-  readonly superPackets = new SuperPacketPolicy();
   readonly reports = new ReportSchedule();
   #wantedAt = Number.NEGATIVE_INFINITY;
 
@@ -40,6 +39,7 @@ export class DatapathPeer<Destination> implements TrainPeer<Destination> {
     readonly index: number,
     readonly suite: Suite,
     readonly slots: SessionSlots<Ciphers>,
+    readonly superPackets: SuperPacketPolicy,
     readonly interfaceMtu: number,
     readonly control: PeerControl,
   ) {

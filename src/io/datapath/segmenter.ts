@@ -52,7 +52,8 @@ export class Segmenter {
     const gsoType = vnet.gsoType & ~GSO_ECN;
     this.#version = view.getUint8(packet) >>> 4;
     this.#protocol = gsoType === GSO_UDP ? UDP : TCP;
-    if (gsoType === GSO_TCP4 ? this.#version !== 4 : gsoType === GSO_TCP6 ? this.#version !== 6 : gsoType !== GSO_UDP) return false;
+    if (gsoType === GSO_TCP4 ? this.#version !== 4 : gsoType === GSO_TCP6 ? this.#version !== 6 : gsoType !== GSO_UDP)
+      return false;
     if (vnet.start < (this.#version === 4 ? 20 : 40) || vnet.start + 20 > MAX_HEADER_BYTES) return false;
     if (packetBytes < vnet.start + (this.#protocol === UDP ? 8 : 20)) return false;
     // The kernel's hdr_len may count more than the headers, so they are measured here.

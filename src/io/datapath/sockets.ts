@@ -1,11 +1,12 @@
 /** The datapath's ports over file descriptors: UDP sockets of both IP versions, and a TUN queue. */
-import { type Address } from "../../base/address.ts";
-import { formatIp, parseIp } from "../../base/ip.ts";
-import { assert } from "../../base/assert.ts";
+
 import { decodeSockaddr } from "../../../ffi/sockaddr.ts";
 import type { Tun } from "../../../ffi/tun-linux.ts";
 import { Destination } from "../../../ffi/udp-destination.ts";
 import type { UdpSocket } from "../../../ffi/udp-linux.ts";
+import type { Address } from "../../base/address.ts";
+import { assert } from "../../base/assert.ts";
+import { formatIp, parseIp } from "../../base/ip.ts";
 import type { Arena } from "./arena.ts";
 import type { TunPort } from "./coalescer.ts";
 import type { Sockets } from "./datapath.ts";
@@ -17,7 +18,10 @@ const SLOT_BYTES = 65_536;
 
 export function socketPorts(arena: Arena, sockets: readonly UdpSocket[]): Sockets<Destination> {
   const ports = sockets.map((socket) => socketPort(arena, socket));
-  const byVersion = { 4: ports.find((_, i) => sockets[i]!.family === 4), 6: ports.find((_, i) => sockets[i]!.family === 6) };
+  const byVersion = {
+    4: ports.find((_, i) => sockets[i]!.family === 4),
+    6: ports.find((_, i) => sockets[i]!.family === 6),
+  };
   return {
     ports,
     send(to, at, length, segment, tos) {

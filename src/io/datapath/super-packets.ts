@@ -26,10 +26,15 @@ const LONGEST_CLEAN_RUN = 2 ** 20;
 /** The sender's side, for one peer: whether super-packets are on. */
 export class SuperPacketPolicy {
   on = false;
+  readonly #allowed: boolean;
   #clean = 0;
   #required = FIRST_CLEAN_RUN;
   #highest = 0;
   #missing = 0;
+
+  constructor(allowed: boolean) {
+    this.#allowed = allowed;
+  }
 
   /** A new session counts from 0 again; what was learnt of the path stays. */
   restart(): void {
@@ -46,7 +51,7 @@ export class SuperPacketPolicy {
       this.#clean = 0;
     } else {
       this.#clean += highest - this.#highest;
-      if (this.#clean >= this.#required) this.on = true;
+      if (this.#clean >= this.#required) this.on = this.#allowed;
       if (this.#clean >= LONGEST_CLEAN_RUN) this.#required = FIRST_CLEAN_RUN;
     }
     this.#highest = highest;

@@ -10,15 +10,25 @@ import { type TunOffloads, tunOf } from "../../../ffi/tun-linux.ts";
 import { type UdpFeatures, UdpSocket } from "../../../ffi/udp-linux.ts";
 import type { Address } from "../../base/address.ts";
 import { Arena } from "./arena.ts";
-import { type Command, Datapath, DATAPATH_ARENA_BYTES } from "./datapath.ts";
+import { type Command, DATAPATH_ARENA_BYTES, Datapath } from "./datapath.ts";
 import { Ring } from "./ring.ts";
 import { socketPorts, tunPort } from "./sockets.ts";
 import { Stats } from "./stats.ts";
 
 /** What the Worker is started with. Descriptors belong to the process, so their numbers are enough. */
 export interface WorkerStart {
-  readonly tun: { readonly fd: number; readonly name: string; readonly vnetHeader: boolean; readonly offloads: TunOffloads };
-  readonly sockets: readonly { readonly fd: number; readonly family: 4 | 6; readonly port: number; readonly features: UdpFeatures }[];
+  readonly tun: {
+    readonly fd: number;
+    readonly name: string;
+    readonly vnetHeader: boolean;
+    readonly offloads: TunOffloads;
+  };
+  readonly sockets: readonly {
+    readonly fd: number;
+    readonly family: 4 | 6;
+    readonly port: number;
+    readonly features: UdpFeatures;
+  }[];
   readonly mtu: number;
   readonly wakeFd: number;
   readonly stats: SharedArrayBuffer;

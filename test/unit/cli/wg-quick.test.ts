@@ -42,6 +42,7 @@ test("a whole file is read: lists, repeats, comments, any case, any line end", (
     "Endpoint = [2001:DB8::0:1]:51820",
     "PersistentKeepalive = 25",
     "Suite = DNET",
+    "SuperPackets = off",
     "[Peer]",
     `PublicKey = ${OTHER}`,
     "Endpoint = VPN.example.org:443",
@@ -59,6 +60,7 @@ test("a whole file is read: lists, repeats, comments, any case, any line end", (
     endpoint: { host: "2001:db8::1", port: 51820 },
     persistentKeepaliveSeconds: 25,
     suite: "dnet",
+    superPackets: false,
   });
   expect(second).toMatchObject({
     presharedKey: null,
@@ -66,6 +68,7 @@ test("a whole file is read: lists, repeats, comments, any case, any line end", (
     endpoint: { host: "vpn.example.org", port: 443 },
     persistentKeepaliveSeconds: 0,
     suite: "wireguard",
+    superPackets: true,
   });
 });
 
@@ -97,6 +100,7 @@ test("a value that is not what it should be is refused with its line and what wa
     ["PersistentKeepalive = 65536", "off, or 0 to 65535 seconds"],
     ["PersistentKeepalive = -1", "off, or 0 to 65535 seconds"],
     ["Suite = tls", "wireguard or dnet"],
+    ["SuperPackets = on", "auto or off"],
   ];
   for (const [line, expected] of refusals)
     expect(refused(withPeer(line))).toBe(` line 5: ${line}: expected ${expected}`);
