@@ -229,7 +229,10 @@ class RunningTunnel implements ControlHandlers {
         return this.#link.send(output.to, output.datagram);
       case "session": {
         const { suite, ...keys } = output.keys;
-        return this.#link.apply({ type: "session", peer: output.peer, keys: { ...keys, suite: suite.name } });
+        this.#link.apply({ type: "session", peer: output.peer, keys: { ...keys, suite: suite.name } });
+        keys.sendKey.fill(0); // the Worker has its own copies
+        keys.receiveKey.fill(0);
+        return;
       }
       case "unreachable":
         this.#link.apply(output);

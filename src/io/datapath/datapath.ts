@@ -132,6 +132,7 @@ export class Datapath<Destination> {
         peer.destination = this.#destination(command.address);
         break;
       case "unreachable":
+        this.#resetTimers(peer);
         this.#o.stats.add(peer.index, COLUMN.unreachable, peer.waiting.take().length);
         break;
       case "forget":
@@ -173,9 +174,16 @@ export class Datapath<Destination> {
     const opener = createCipher(name, keys.receiveKey, "open", this.#o.arena);
     const session = new Session<Ciphers>({ ...keys, suite: peer.suite }, { sealer, opener });
     peer.slots.install(session);
+    this.#resetTimers(peer);
     peer.superPackets.restart();
     this.#sessions.set(keys.localIndex, { peer, session });
     if (keys.isInitiator) this.#outbound.sendWaiting(now, peer);
+  }
+
+  /** What was sent or heard before a new session, or before giving up, asks for nothing any more. */
+  #resetTimers(peer: DatapathPeer<Destination>): void {
+    this.#o.stats.set(peer.index, COLUMN.unansweredSince, 0);
+    this.#o.stats.set(peer.index, COLUMN.unheardSince, 0);
   }
 
   #destination(address: Address): Destination {
