@@ -2,6 +2,9 @@
  * The one block of memory that packets live in. Everything on the hot path speaks of offsets into it, so nothing is
  * allocated per packet, and libc is given `address + offset`.
  *
+ * Nor is there an array of two on the hot path to name two things at once: before the optimising compiler has seen the code, each such
+ * line is garbage, and 10 MB of it stay resident.
+ *
  * The views stand over an explicit ArrayBuffer: JavaScriptCore moves small typed arrays of its own when their `.buffer` is
  * first touched, and an address taken earlier would then point to freed memory.
  */

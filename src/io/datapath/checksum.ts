@@ -8,7 +8,10 @@
  * Four lanes of 32-bit integers: 212 ns for 1,420 bytes, where one lane of doubles takes 285.
  */
 export function sum(view: DataView, at: number, length: number): number {
-  let [a, b, c, d] = [0, 0, 0, 0];
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
   const end = at + length;
   let i = at;
   for (; i + 16 <= end; i += 16) {

@@ -50,7 +50,8 @@ export function createPortableCipher(name: CipherName, key: Uint8Array, arena: A
 }
 
 function writeNonce(nonce: DataView, name: CipherName, prefix: number, counter: number): void {
-  const [low, high] = [counter >>> 0, Math.floor(counter / 0x1_0000_0000)];
+  const low = counter >>> 0;
+  const high = Math.floor(counter / 0x1_0000_0000);
   nonce.setUint32(0, prefix, true);
   if (name === "aes-256-gcm") {
     nonce.setUint32(4, high);

@@ -36,6 +36,7 @@ export interface TunPort {
 const MAX_PACKET_BYTES = 65_535;
 const MAX_RUN_PACKETS = 64; // the least that any kernel lets UDP_SEGMENT make
 const ACK = 0x10;
+const DONT_FRAGMENT = 0x4000;
 /** In the TCP header's fourth word: all but FIN and PSH, which the last of a run may have. */
 const WORD3_MASK = ~((TCP_FIN | TCP_PSH) << 16);
 
@@ -57,7 +58,7 @@ export class Coalescer {
   #gsoSize = 0;
   #nextSequence = 0;
   #partial = false;
-  #verified = false; // that the first packet's whole checksum is right; tried when a second one wants to join
+  #verified = false; // that the first packet's checksums are right; tried when a second one wants to join
 
   constructor(arena: Arena, tun: TunPort, stats: Stats) {
     this.#arena = arena;
@@ -116,7 +117,7 @@ export class Coalescer {
     this.#headerBytes = headers.headerBytes;
     this.#gsoSize = headers.length - headers.headerBytes;
     this.#partial = partial;
-    this.#verified = partial;
+    this.#verified = false;
     if (headers.protocol === TCP) this.#nextSequence = (view.getUint32(at + headers.ipBytes + 4) + this.#gsoSize) >>> 0;
   }
 
@@ -132,9 +133,8 @@ export class Coalescer {
     if (view.getUint32(at + ip) !== view.getUint32(run + ip)) return false; // ports
     if (this.#protocol === TCP && !this.#sameTcp(at)) return false;
     if (this.#protocol === UDP && view.getUint16(at + ip + 4) !== headers.length - ip) return false;
-    if (partial) return true;
-    this.#verified ||= this.#checksumHolds(run, this.#length);
-    return this.#verified && this.#checksumHolds(at, headers.length);
+    this.#verified ||= this.#checksumsHold(run, this.#length);
+    return this.#verified && this.#checksumsHold(at, headers.length);
   }
 
   #sameIp(at: number): boolean {
@@ -144,6 +144,9 @@ export class Coalescer {
       // Version, header length and TOS; fragment bits, TTL and protocol; the two addresses.
       if (view.getUint16(at) !== view.getUint16(run) || view.getUint32(at + 6) !== view.getUint32(run + 6))
         return false;
+      // Cutting numbers the packets from the first, which is no matter where nobody may fragment them (RFC 6864 §4.1).
+      const isAtomic = (view.getUint16(run + 6) & DONT_FRAGMENT) !== 0;
+      if (!isAtomic && view.getUint16(at + 4) !== ((view.getUint16(run + 4) + this.#packets) & 0xffff)) return false;
       return (
         view.getUint32(at + 12) === view.getUint32(run + 12) && view.getUint32(at + 16) === view.getUint32(run + 16)
       );
@@ -156,10 +159,12 @@ export class Coalescer {
 
   #sameTcp(at: number): boolean {
     const { view } = this.#arena;
-    const [a, b] = [at + this.#ipBytes, this.#run + this.#ipBytes];
+    const a = at + this.#ipBytes;
+    const b = this.#run + this.#ipBytes;
     if (view.getUint32(a + 4) !== this.#nextSequence || view.getUint32(a + 8) !== view.getUint32(b + 8)) return false;
     // Header length, flags and window in one word.
     if (((view.getUint32(a + 12) ^ view.getUint32(b + 12)) & WORD3_MASK) !== 0) return false;
+    if (view.getUint16(a + 18) !== view.getUint16(b + 18)) return false; // the urgent pointer
     const end = this.#headerBytes - this.#ipBytes;
     for (let i = 20; i < end; i += 4) if (view.getUint32(a + i) !== view.getUint32(b + i)) return false;
     return true;
@@ -233,9 +238,12 @@ export class Coalescer {
     writeVnet(view, packet - VNET_BYTES, vnet);
   }
 
-  #checksumHolds(at: number, length: number): boolean {
+  /** Cutting makes checksums anew, so what came with a wrong one must not join. */
+  #checksumsHold(at: number, length: number): boolean {
     const { view } = this.#arena;
     const ip = this.#ipBytes;
+    if (this.#version === 4 && fold(sum(view, at, ip)) !== 0xffff) return false;
+    if (this.#partial) return true;
     if (this.#protocol === UDP && view.getUint16(at + ip + UDP_CHECKSUM) === 0) return false; // sent without one
     const pseudo = pseudoHeaderSum(view, at, this.#version, this.#protocol) + swap16(length - ip);
     return fold(pseudo + sum(view, at + ip, length - ip)) === 0xffff;

@@ -94,14 +94,14 @@ export class Datapath<Destination> {
     });
   }
 
-  /** Moves what the TUN has ready; true when there may be more. */
-  turnTun(now: number): boolean {
-    return this.#outbound.turn(now);
+  /** Moves what the TUN has ready, up to a bound. */
+  turnTun(now: number): void {
+    this.#outbound.turn(now);
   }
 
-  /** Moves what a socket has ready; true when there may be more. */
-  turnSocket(now: number, port: DatagramPort<Destination>): boolean {
-    return this.#inbound.turn(now, port);
+  /** Moves what a socket has ready, up to a bound. */
+  turnSocket(now: number, port: DatagramPort<Destination>): void {
+    this.#inbound.turn(now, port);
   }
 
   /** Sends a datagram of the control thread's. */

@@ -38,7 +38,9 @@ import { VNET_BYTES } from "./vnet-header.ts";
 
 /** A UDP socket, or what stands for one. Messages are read in place until the next `receive`. */
 export interface DatagramPort<Destination> extends Sender<Destination> {
-  /** Takes what waits, up to a bound, and returns how many messages; 0 when none. */
+  /** How many messages `receive` takes at most; fewer mean that no more are waiting. */
+  readonly slots: number;
+  /** Takes what waits and returns how many messages. */
   receive(): number;
   offsetOf(message: number): number;
   /** A message is one datagram, or several of `segmentOf` bytes each (the last may be shorter) that the kernel joined. */
@@ -105,17 +107,16 @@ export class Inbound<Destination> {
     this.#segmenter = new Segmenter(this.#arena);
   }
 
-  /** Moves what the socket has ready, up to a bound; true when there may be more. */
-  turn(now: number, port: DatagramPort<Destination>): boolean {
+  /** Moves what the socket has ready, up to a bound. */
+  turn(now: number, port: DatagramPort<Destination>): void {
     this.#now = now;
-    let messages = 1;
-    for (let receives = 0; receives < RECEIVES_PER_TURN && messages > 0; receives++) {
+    let messages = port.slots;
+    for (let receives = 0; receives < RECEIVES_PER_TURN && messages === port.slots; receives++) {
       messages = port.receive();
       for (let i = 0; i < messages; i++) this.#message(port, i);
     }
     this.#o.coalescer.flush();
     this.#report();
-    return messages > 0;
   }
 
   #message(port: DatagramPort<Destination>, message: number): void {
@@ -187,7 +188,8 @@ export class Inbound<Destination> {
     const { peer, session } = entry;
     const assembly = this.#assembly;
     if (view.getUint8(at + 1) !== 0) return this.#drop(peer.index, COLUMN.malformed);
-    const [index, count] = [view.getUint8(at + 2), view.getUint8(at + 3)];
+    const index = view.getUint8(at + 2);
+    const count = view.getUint8(at + 3);
     if (!assembly.add(at, length, session.keys.localIndex, counter, index, count)) return;
     if (assembly.length < VNET_BYTES + TAG_BYTES) return this.#drop(peer.index, COLUMN.malformed);
     if (!session.cipher.opener.open(PREFIX_SUPER, counter, assembly.at, assembly.length, assembly.at)) {

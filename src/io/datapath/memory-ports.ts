@@ -53,6 +53,7 @@ function memoryPort(
   let first: SentDatagram = { from: local, to: local, datagram: new Uint8Array(0), tos: 0 };
   let length = 0;
   return {
+    slots: 1,
     receive() {
       const next = queue.shift();
       if (!next) return 0;

@@ -82,18 +82,14 @@ export class Outbound<Destination> {
     this.#tooBig = new TooBigReplies(this.#arena);
   }
 
-  /** Moves what the TUN has ready, up to a bound; true when there may be more. */
-  turn(now: number): boolean {
+  /** Moves what the TUN has ready, up to a bound. */
+  turn(now: number): void {
     for (let reads = 0; reads < READS_PER_TURN; reads++) {
       const length = this.#o.tun.read(this.#tunBuffer, TUN_BUFFER_BYTES);
-      if (length === 0) {
-        this.flush();
-        return false;
-      }
+      if (length === 0) break;
       this.#packet(now, length);
     }
     this.flush();
-    return true;
   }
 
   /** Sends everything that is sealed or waits in a bundle. */
@@ -205,7 +201,8 @@ export class Outbound<Destination> {
   }
 
   #closeBundle(): void {
-    const [peer, session] = [this.#bundlePeer, this.#bundleSession];
+    const peer = this.#bundlePeer;
+    const session = this.#bundleSession;
     if (this.#bundlePackets === 0 || !peer || !session) return;
     if (this.#bundlePackets === 1) {
       const partial = (this.#arena.view.getUint16(this.#bundle, true) & BUNDLE_PARTIAL) !== 0;

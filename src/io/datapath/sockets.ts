@@ -44,6 +44,7 @@ function socketPort(arena: Arena, socket: UdpSocket): DatagramPort<Destination> 
     return from;
   };
   return {
+    slots: socket.slots,
     receive: () => socket.receive(arena.address + base, SLOT_BYTES),
     offsetOf: (message) => base + message * SLOT_BYTES,
     lengthOf: (message) => socket.lengthOf(message),

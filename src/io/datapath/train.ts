@@ -80,7 +80,8 @@ export class Train<Destination> {
   flush(): void {
     const peer = this.#peer;
     if (this.#length === 0 || !peer) return;
-    const [length, datagrams] = [this.#length, this.#datagrams];
+    const length = this.#length;
+    const datagrams = this.#datagrams;
     this.#length = 0;
     this.#datagrams = 0;
     this.#closed = false;
