@@ -39,6 +39,9 @@ const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
 const IFLA_LINKINFO = 18;
 const IFLA_INFO_KIND = 1;
+const IFLA_AF_SPEC = 26;
+const IFLA_INET6_ADDR_GEN_MODE = 8;
+const IN6_ADDR_GEN_MODE_NONE = 1;
 const IFLA_GSO_MAX_SIZE = 41;
 const IFLA_GSO_IPV4_MAX_SIZE = 63; // Linux 6.3
 
@@ -111,6 +114,8 @@ export interface LinkChange {
   readonly up?: boolean;
   readonly mtu?: number;
   readonly gsoMaxSize?: number;
+  /** "none": the kernel gives the interface no IPv6 address of its own accord, so nothing announces one. */
+  readonly linkLocal?: "none";
 }
 
 export interface RouteChange extends IpPrefix {
@@ -132,18 +137,20 @@ export function encodeMessage(type: number, flags: number, sequence: number, bod
 }
 
 /** `name` asks for one link by name; without it the body asks for the link `index`, or (0, in a dump) for all. */
-export function encodeLink({ index, up, mtu, gsoMaxSize }: LinkChange, name?: string): Uint8Array {
+export function encodeLink({ index, up, mtu, gsoMaxSize, linkLocal }: LinkChange, name?: string): Uint8Array {
   const head = new Uint8Array(16); // ifinfomsg: family u8, pad, type u16, index i32, flags u32, which of them count u32
   const view = new DataView(head.buffer);
   view.setInt32(4, index, true);
   view.setUint32(8, up ? IFF_UP : 0, true);
   view.setUint32(12, up === undefined ? 0 : IFF_UP, true);
+  const noLinkLocal = attribute(IFLA_INET6_ADDR_GEN_MODE, Uint8Array.of(IN6_ADDR_GEN_MODE_NONE));
   return concat([
     head,
     name === undefined ? null : attribute(IFLA_IFNAME, new TextEncoder().encode(`${name}\0`)),
     mtu === undefined ? null : attribute(IFLA_MTU, u32(mtu)),
     gsoMaxSize === undefined ? null : attribute(IFLA_GSO_MAX_SIZE, u32(gsoMaxSize)),
     gsoMaxSize === undefined ? null : attribute(IFLA_GSO_IPV4_MAX_SIZE, u32(gsoMaxSize)),
+    linkLocal === undefined ? null : attribute(IFLA_AF_SPEC, attribute(AF_INET6, noLinkLocal)),
   ]);
 }
 

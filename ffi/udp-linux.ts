@@ -33,6 +33,7 @@ const IPV6_RECVPKTINFO = 49;
 const IPV6_DONTFRAG = 62;
 const IPV6_RECVTCLASS = 66;
 const IPV6_UNICAST_IF = 76;
+const PMTUDISC_DONT = 0;
 const PMTUDISC_DO = 2; // the DF bit always, and EMSGSIZE for what does not fit
 
 const DEFAULT_SLOTS = 64;
@@ -125,6 +126,14 @@ export class UdpSocket extends UdpInbox {
     return this.#pieces.sendVector(destination, iovecs, count, segmentBytes, tos);
   }
 
+  /** `send` for datagrams that do not fit the path: for this once IP may fragment them. */
+  sendFragmented(destination: Destination, address: number, length: number, segmentBytes: number, tos: number): number {
+    this.#discoverMtu(PMTUDISC_DONT);
+    const sent = this.#pieces.send(destination, address, length, Math.min(segmentBytes || length, length), tos);
+    this.#discoverMtu(PMTUDISC_DO);
+    return sent;
+  }
+
   /** Sends leave by that interface whatever the routes say, so never through the tunnel they carry. 0 takes it back. */
   bindToInterface(ifindex: number): void {
     const bigEndian = Memory.of(Uint8Array.of(ifindex >>> 24, ifindex >>> 16, ifindex >>> 8, ifindex));
@@ -134,6 +143,15 @@ export class UdpSocket extends UdpInbox {
 
   close(): void {
     check("close udp", libc().close(this.fd));
+  }
+
+  #discoverMtu(how: number): void {
+    const value = Memory.of(Uint8Array.of(how, 0, 0, 0));
+    const dontFragment = Memory.of(Uint8Array.of(how === PMTUDISC_DO ? 1 : 0, 0, 0, 0));
+    const { setsockopt } = libc();
+    if (this.family === 4) return void setsockopt(this.fd, SOL_IP, IP_MTU_DISCOVER, value.address, 4);
+    setsockopt(this.fd, SOL_IPV6, IPV6_MTU_DISCOVER, value.address, 4);
+    setsockopt(this.fd, SOL_IPV6, IPV6_DONTFRAG, dontFragment.address, 4);
   }
 
   #transmit(destination: Destination, segmentBytes: number, tos: number): number {

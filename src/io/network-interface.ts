@@ -50,10 +50,20 @@ function configure(netlink: RouteSocket, tun: Tun, options: InterfaceOptions) {
   const { index } = link;
   const { mtu } = options;
   const { gsoMaxSize } = netlink.setLink({ index, mtu, gsoMaxSize: GSO_MAX_BYTES });
+  withoutLinkLocal(netlink, index);
   for (const address of options.addresses) attempt("address", address, () => netlink.addAddress(index, address));
   netlink.setLink({ index, up: true });
   for (const route of options.routes.flatMap(halves)) addRoute(netlink, index, route, options.addresses);
   return { index, mtu, gsoMaxSize };
+}
+
+/** An address that the kernel made up would be announced into the tunnel, where nobody has a use for it. */
+function withoutLinkLocal(netlink: RouteSocket, index: number): void {
+  try {
+    netlink.setLink({ index, linkLocal: "none" });
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error; // this host has no IPv6, and so makes none up
+  }
 }
 
 /** A route that the interface's own address brings with it is there already. */

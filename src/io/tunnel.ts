@@ -33,6 +33,7 @@ export interface TunnelRunOptions {
 const DEFAULT_LINK_MTU = 1500;
 /** IPv6, UDP, the frame's header and the tag: kept free of a link's MTU over IPv4 too, as in WireGuard. */
 const TUNNEL_OVERHEAD_BYTES = 80;
+const LEAST_MTU = { 4: 576, 6: 1280 };
 /** How often the network below is asked whether it has changed. */
 const NETWORK_LOOK_MS = 1_000;
 /** How often names and paths are looked at again. */
@@ -61,7 +62,8 @@ function openParts(config: TunnelConfig, resolved: readonly (Address | null)[]):
     const underlay = new Underlay();
     const routes = config.peers.flatMap(({ allowedAddresses }) => allowedAddresses);
     const mtus = resolved.map((address) => (address && underlay.mtuTo(address.host)) ?? DEFAULT_LINK_MTU);
-    const mtu = config.mtu ?? Math.min(DEFAULT_LINK_MTU, ...mtus) - TUNNEL_OVERHEAD_BYTES;
+    const least = addresses.some(({ bytes }) => bytes.length === 16) ? LEAST_MTU[6] : LEAST_MTU[4];
+    const mtu = config.mtu ?? Math.max(least, Math.min(DEFAULT_LINK_MTU, ...mtus) - TUNNEL_OVERHEAD_BYTES);
     return { underlay, sockets, device: createInterface({ name, mtu, addresses, routes }) };
   } catch (error) {
     for (const socket of sockets) socket.close();
@@ -162,7 +164,7 @@ class RunningTunnel implements ControlHandlers {
       pid: process.pid,
       startedAt: this.#startedAt.toISOString(),
       features: this.#features(),
-      counters: { ...this.#link.stats.drops(NO_PEER), ...nonZero(this.#tunnel.counters) },
+      counters: sum(this.#link.stats.drops(NO_PEER), this.#tunnel.counters),
       peers: peers.map((peer, i) => this.#peerView(now, peer, i)),
     };
   }
@@ -314,6 +316,9 @@ function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("base64");
 }
 
-function nonZero(counters: Readonly<Record<string, number>>): { [reason: string]: number } {
-  return Object.fromEntries(Object.entries(counters).filter(([, count]) => count > 0));
+/** Counters by reason, without the zeros; the two threads have some reasons in common. */
+function sum(a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>): { [reason: string]: number } {
+  const reasons = [...new Set([...Object.keys(a), ...Object.keys(b)])];
+  const totals = reasons.map((reason) => [reason, (a[reason] ?? 0) + (b[reason] ?? 0)] as const);
+  return Object.fromEntries(totals.filter(([, count]) => count > 0));
 }

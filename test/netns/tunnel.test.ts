@@ -19,6 +19,8 @@ import { until } from "../support/until.ts";
 
 const rooted = (name: string, run: () => Promise<void>) => test.skipIf(!isRoot)(`${name}${needsRoot}`, run, 60_000);
 const MEGABYTE = 1_000_000;
+/** For a ping that nobody will answer. */
+const BRIEFLY = { options: ["-W", "0.3"] };
 
 let scene: Scene;
 let left: Namespace;
@@ -34,7 +36,10 @@ beforeAll(() => {
 afterAll(() => scene?.close());
 
 /** Runs `act` with both ends up, and takes them down. */
-async function withPair(options: PairOptions, act: (a: TunnelProcess, b: TunnelProcess) => Promise<void>): Promise<void> {
+async function withPair(
+  options: PairOptions,
+  act: (a: TunnelProcess, b: TunnelProcess) => Promise<void>,
+): Promise<void> {
   const texts = pairTexts(options);
   const b = await TunnelProcess.up(scene, right, texts.right);
   const a = await TunnelProcess.up(scene, left, texts.left);
@@ -54,23 +59,29 @@ const bothAddresses = (end: number) => [inner4(end), inner6(end)];
 
 for (const suite of ["dnet", "wireguard"] as const) {
   for (const over of [4, 6] as const) {
-    rooted(`suite ${suite} over IPv${over} carries ping and TCP of both versions, both ways (EV-50, CD-08)`, async () => {
-      await withPair({ suite, over, presharedKey: true }, async (a, b) => {
-        for (const address of bothAddresses(2)) expect((await ping(scene, left, address)).answered).toBe(3);
-        for (const address of bothAddresses(1)) expect((await ping(scene, right, address)).answered).toBe(3);
-        for (const [from, to, end] of [[left, right, 2], [right, left, 1]] as const) {
-          for (const address of bothAddresses(end)) {
-            const { sent, received } = await transfer(from, to, address, 5 * MEGABYTE);
-            expect(received).toEqual(sent);
+    rooted(
+      `suite ${suite} over IPv${over} carries ping and TCP of both versions, both ways (EV-50, CD-08)`,
+      async () => {
+        await withPair({ suite, over, presharedKey: true }, async (a, b) => {
+          for (const address of bothAddresses(2)) expect((await ping(scene, left, address)).answered).toBe(3);
+          for (const address of bothAddresses(1)) expect((await ping(scene, right, address)).answered).toBe(3);
+          for (const [from, to, end] of [
+            [left, right, 2],
+            [right, left, 1],
+          ] as const) {
+            for (const address of bothAddresses(end)) {
+              const { sent, received } = await transfer(from, to, address, 5 * MEGABYTE);
+              expect(received).toEqual(sent);
+            }
           }
-        }
-        for (const end of [a, b]) {
-          const view = await end.show();
-          expect(withoutChatter(view.counters)).toEqual({});
-          expect(view.peers[0]).toMatchObject({ presharedKey: true, drops: {}, suite, superPackets: false });
-        }
-      });
-    });
+          for (const end of [a, b]) {
+            const view = await end.show();
+            expect(withoutChatter(view.counters)).toEqual({});
+            expect(view.peers[0]).toMatchObject({ presharedKey: true, drops: {}, suite });
+          }
+        });
+      },
+    );
   }
 
   rooted(`suite ${suite} carries datagrams of every size from 0 to 2,000 bytes, and up to 65,507`, async () => {
@@ -84,7 +95,7 @@ for (const suite of ["dnet", "wireguard"] as const) {
   rooted(`suite ${suite} makes no session with another pre-shared key`, async () => {
     const options = { suite, presharedKey: true, rightPeer: { presharedKey: newSecret() } };
     await withPair(options, async (a, b) => {
-      expect((await ping(scene, left, inner4(2))).answered).toBe(0);
+      expect((await ping(scene, left, inner4(2), BRIEFLY)).answered).toBe(0);
       const view = await a.show();
       expect(view.counters["badDecrypt"]).toBeGreaterThan(0);
       expect(view.peers[0]).toMatchObject({ latestHandshakeSecondsAgo: null, receivedBytes: 0 });
@@ -95,7 +106,10 @@ for (const suite of ["dnet", "wireguard"] as const) {
 
 rooted("200 MB cross each way, by super-packets once the path has shown itself clean", async () => {
   await withPair({}, async (a, b) => {
-    for (const [from, to, end, sender] of [[left, right, 2, a], [right, left, 1, b]] as const) {
+    for (const [from, to, end, sender] of [
+      [left, right, 2, a],
+      [right, left, 1, b],
+    ] as const) {
       const { sent, received } = await transfer(from, to, inner4(end), 200 * MEGABYTE);
       expect(received).toEqual(sent);
       expect(await sender.peer()).toMatchObject({ superPackets: true });
@@ -106,7 +120,7 @@ rooted("200 MB cross each way, by super-packets once the path has shown itself c
 
 rooted("the two ends of different suites make no session, and say why", async () => {
   await withPair({ leftPeer: { suite: "wireguard" } }, async (_a, b) => {
-    expect((await ping(scene, left, inner4(2))).answered).toBe(0);
+    expect((await ping(scene, left, inner4(2), BRIEFLY)).answered).toBe(0);
     expect(withoutChatter((await b.show()).counters)).toEqual({ wrongSuite: 1 });
   });
 });

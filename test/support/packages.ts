@@ -6,6 +6,8 @@ export const PROGRAMS: { readonly [program: string]: string } = {
   ping: "iputils-ping",
   iperf3: "iperf3",
   ethtool: "ethtool",
+  nft: "nftables",
+  sysctl: "procps",
   wg: "wireguard-tools",
   "wireguard-go": "wireguard-go",
 };

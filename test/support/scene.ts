@@ -17,7 +17,7 @@ export interface Actor {
   readonly stderr: () => string;
   /** Whether it runs still. */
   readonly isAlive: () => boolean;
-  /** Sends the signal and resolves with the exit code once the process is gone. */
+  /** Sends the signal and resolves with the exit code once the process is gone; -1 when a signal ended it. */
   readonly end: (signal: "SIGTERM" | "SIGINT" | "SIGKILL") => Promise<number>;
 }
 
@@ -61,11 +61,11 @@ export class Scene {
       end: async (signal) => {
         child.kill(signal);
         await child.exited;
-        this.#actors.delete(actor);
         return child.exitCode ?? -1;
       },
     };
     this.#actors.add(actor);
+    void child.exited.then(() => this.#actors.delete(actor));
     return actor;
   }
 
@@ -91,7 +91,7 @@ export class Scene {
 
   /** What can be done while this process is ending; the lab sees to itself. */
   #sweep(): void {
-    for (const { pid } of this.#actors) process.kill(pid, "SIGKILL");
+    for (const actor of this.#actors) void actor.end("SIGKILL");
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

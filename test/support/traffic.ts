@@ -41,8 +41,14 @@ export interface Transfer {
   readonly received: { readonly hash: string; readonly bytes: number };
 }
 
-/** Sends `bytes` over TCP from one namespace to `address` in another. */
-export async function transfer(from: Namespace, to: Namespace, address: string, bytes: number): Promise<Transfer> {
+/** Sends `bytes` over TCP from one namespace to `address` in another. Throws when it takes longer than `withinMs`. */
+export async function transfer(
+  from: Namespace,
+  to: Namespace,
+  address: string,
+  bytes: number,
+  { withinMs = 20_000 } = {},
+): Promise<Transfer> {
   const received = Promise.withResolvers<Transfer["received"]>();
   const hasher = new Bun.CryptoHasher("sha256");
   let arrived = 0;
@@ -60,10 +66,14 @@ export async function transfer(from: Namespace, to: Namespace, address: string, 
       },
     }),
   );
+  const late = Promise.withResolvers<never>();
+  const tooLate = () => late.reject(new Error(`${arrived} of ${bytes} bytes came to ${address} within ${withinMs} ms`));
+  const timer = setTimeout(tooLate, withinMs);
   try {
-    const sent = await send(from, address, bytes);
-    return { sent, received: await received.promise };
+    const sent = await Promise.race([send(from, address, bytes), late.promise]);
+    return { sent, received: await Promise.race([received.promise, late.promise]) };
   } finally {
+    clearTimeout(timer);
     server.stop(true);
   }
 }
@@ -153,12 +163,13 @@ export async function echoSizes(
 
 function windows(sizes: readonly number[]): number[][] {
   const all: number[][] = [];
-  let bytes = Infinity;
+  let bytes = 0;
   for (const size of sizes) {
     const last = all.at(-1);
-    if (last && last.length < ECHO_WINDOW.datagrams && bytes + size <= ECHO_WINDOW.bytes) last.push(size);
+    const fits = last && last.length < ECHO_WINDOW.datagrams && bytes + size <= ECHO_WINDOW.bytes;
+    if (fits) last.push(size);
     else all.push([size]);
-    bytes = last === all.at(-1) ? bytes + size : size;
+    bytes = fits ? bytes + size : size;
   }
   return all;
 }

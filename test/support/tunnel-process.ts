@@ -124,12 +124,13 @@ export class TunnelProcess {
   async up(): Promise<void> {
     const actor = this.#scene.start(this.namespace, this.upCommand, this.environment);
     this.#actor = actor;
-    let isUp = false;
+    let stdout = "";
     void (async () => {
-      for await (const _ of actor.stdout) isUp = true;
+      for await (const chunk of actor.stdout) stdout += Buffer.from(chunk).toString();
     })();
-    await until(`${this.name} in ${this.namespace.name} is up`, () => isUp || !actor.isAlive(), { withinMs: UP_WITHIN_MS });
-    if (!isUp) throw new Error(`${this.name} did not come up: ${actor.stderr()}`);
+    const where = `${this.name} in ${this.namespace.name}`;
+    await until(`${where} is up`, () => stdout.includes("\n") || !actor.isAlive(), { withinMs: UP_WITHIN_MS });
+    if (!stdout.includes('"dnet.tunnel/1"')) throw new Error(`${where} did not come up: ${stdout}${actor.stderr()}`);
   }
 
   get upCommand(): string[] {

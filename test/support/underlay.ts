@@ -1,7 +1,7 @@
 /** The networks below the tunnels: ends that reach each other through one router. */
 import type { Namespace } from "./namespaces.ts";
-import { type PeerText, type TunnelText, newKeyPair, newSecret } from "./tunnel-process.ts";
 import type { Scene } from "./scene.ts";
+import { newKeyPair, newSecret, type PeerText, type TunnelText } from "./tunnel-process.ts";
 
 export const TUNNEL_PORT = 51_820;
 

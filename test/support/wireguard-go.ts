@@ -8,7 +8,9 @@ import { until } from "./until.ts";
 
 const PROGRAM_PATH = `${process.env["PATH"]}:/usr/sbin:/sbin`;
 /** Whether wireguard-go and wg are installed. */
-export const hasWireGuard = ["wireguard-go", "wg"].every((program) => Bun.which(program, { PATH: PROGRAM_PATH }) !== null);
+export const hasWireGuard = ["wireguard-go", "wg"].every(
+  (program) => Bun.which(program, { PATH: PROGRAM_PATH }) !== null,
+);
 /** For the name of a test that is skipped without them. */
 export const needsWireGuard = hasWireGuard ? "" : " (skipped: needs wireguard-go and wireguard-tools)";
 
@@ -19,6 +21,7 @@ export class WireGuardGo {
   readonly name = `wg${process.pid}x${++made}`;
   readonly #scene: Scene;
   readonly #text: TunnelText;
+  readonly #file: string;
   #actor: Actor | null = null;
 
   constructor(
@@ -28,6 +31,8 @@ export class WireGuardGo {
   ) {
     this.#scene = scene;
     this.#text = text;
+    this.#file = join(scene.newDirectory(), "wg.conf");
+    writeFileSync(this.#file, wgQuickText(text, true), { mode: 0o600 });
     scene.atEnd(() => rmSync(`/run/wireguard/${this.name}.sock`, { force: true }));
   }
 
@@ -40,11 +45,15 @@ export class WireGuardGo {
   async up(): Promise<void> {
     this.#actor = this.#scene.start(this.namespace, ["wireguard-go", "--foreground", this.name]);
     await until("wireguard-go answers", () => this.wg("show", this.name) !== "", { everyMs: 25 });
-    const file = join(this.#scene.newDirectory(), "wg.conf");
-    writeFileSync(file, wgQuickText(this.#text, true), { mode: 0o600 });
-    this.wg("setconf", this.name, file);
+    this.wg("setconf", this.name, this.#file);
     for (const address of this.#text.addresses) this.namespace.run("ip", "address", "add", address, "dev", this.name);
     this.namespace.run("ip", "link", "set", this.name, "mtu", "1420", "up");
+  }
+
+  /** Has it forget its peers with their sessions, and know them as at the start. */
+  forgetPeers(): void {
+    for (const { publicKey } of this.#text.peers) this.wg("set", this.name, "peer", publicKey, "remove");
+    this.wg("setconf", this.name, this.#file);
   }
 
   wg(...words: string[]): string {

@@ -78,7 +78,7 @@ export class Datapath<Destination> {
 
   constructor(options: DatapathOptions<Destination>) {
     this.#o = options;
-    const { arena, tun, sockets, stats, mtu, control } = options;
+    const { arena, tun, sockets, stats, control } = options;
     const coalescer = new Coalescer(arena, tun, stats);
     this.#train = new Train(arena, sockets, stats);
     const shared = { arena, tun, coalescer, stats, routes: this.#routes };
@@ -87,7 +87,6 @@ export class Datapath<Destination> {
       ...shared,
       outbound: this.#outbound,
       sessions: this.#sessions,
-      mtu,
       onOther: (port, message, at, length) => this.#other(port, message, at, length),
       onConfirmed: (peer, localIndex) => control.confirmed(peer, localIndex),
       onRoamed: (peer, address) => control.roamed(peer, address),
@@ -132,11 +131,12 @@ export class Datapath<Destination> {
         peer.destination = this.#destination(command.address);
         break;
       case "unreachable":
-        this.#resetTimers(peer);
+        this.#answered(peer);
         this.#o.stats.add(peer.index, COLUMN.unreachable, peer.waiting.take().length);
         break;
       case "forget":
         peer.slots.clear();
+        peer.answered();
         break;
       case "pathMtu":
         peer.limitPath(command.bytes, command.version);
@@ -174,14 +174,14 @@ export class Datapath<Destination> {
     const opener = createCipher(name, keys.receiveKey, "open", this.#o.arena);
     const session = new Session<Ciphers>({ ...keys, suite: peer.suite }, { sealer, opener });
     peer.slots.install(session);
-    this.#resetTimers(peer);
-    peer.superPackets.restart();
+    this.#answered(peer);
     this.#sessions.set(keys.localIndex, { peer, session });
     if (keys.isInitiator) this.#outbound.sendWaiting(now, peer);
   }
 
-  /** What was sent or heard before a new session, or before giving up, asks for nothing any more. */
-  #resetTimers(peer: DatapathPeer<Destination>): void {
+  /** What was sent, heard or wanted before a new session, or before giving up, asks for nothing any more. */
+  #answered(peer: DatapathPeer<Destination>): void {
+    peer.answered();
     this.#o.stats.set(peer.index, COLUMN.unansweredSince, 0);
     this.#o.stats.set(peer.index, COLUMN.unheardSince, 0);
   }

@@ -6,6 +6,7 @@ import type { Arena } from "./arena.ts";
 import { fold, pseudoHeaderSum, sum, swap16, writeIp4Checksum } from "./checksum.ts";
 import { ICMP, ICMP6, type PacketHeaders } from "./packet.ts";
 
+const FRAGMENT_OFFSET = 0x1fff;
 const IP4_QUOTE_BYTES = 28; // the IPv4 header and 8 bytes (RFC 792)
 const IP6_MIN_MTU = 1280; // a packet-too-big message says no less, and is itself no longer (RFC 4443 §2.4 c)
 const MAX_PER_SECOND = 100;
@@ -27,16 +28,18 @@ export class TooBigReplies {
     const second = Math.floor(now / 1000);
     if (second !== this.#second) this.#sent = 0;
     this.#second = second;
-    if (this.#sent >= MAX_PER_SECOND || this.#isIcmpError(packet, headers)) return 0;
+    if (this.#sent >= MAX_PER_SECOND || !this.#mayAnswer(packet, headers)) return 0;
     this.#sent++;
     return headers.version === 4 ? this.#write4(packet, headers, mtu) : this.#write6(packet, headers, mtu);
   }
 
-  /** An error is never answered with an error (RFC 1122 §3.2.2, RFC 4443 §2.4 e). */
-  #isIcmpError(packet: number, headers: PacketHeaders): boolean {
-    const type = headers.length > headers.ipBytes ? this.#arena.view.getUint8(packet + headers.ipBytes) : 0;
-    if (headers.version === 6) return headers.protocol === ICMP6 && type < 128;
-    return headers.protocol === ICMP && type !== 0 && type !== 8;
+  /** An error is never about an error, nor about a fragment but the first (RFC 1122 §3.2.2, RFC 4443 §2.4 e). */
+  #mayAnswer(packet: number, headers: PacketHeaders): boolean {
+    const { view } = this.#arena;
+    const type = headers.length > headers.ipBytes ? view.getUint8(packet + headers.ipBytes) : 0;
+    if (headers.version === 6) return headers.protocol !== ICMP6 || type >= 128;
+    if ((view.getUint16(packet + 6) & FRAGMENT_OFFSET) !== 0) return false;
+    return headers.protocol !== ICMP || type === 0 || type === 8;
   }
 
   #write4(packet: number, headers: PacketHeaders, mtu: number): number {

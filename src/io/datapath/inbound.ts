@@ -28,7 +28,7 @@ import {
 } from "./frames.ts";
 import { clampMss } from "./mss.ts";
 import type { Outbound } from "./outbound.ts";
-import { ecnOf, PacketHeaders } from "./packet.ts";
+import { CONGESTION_EXPERIENCED, ecnOf, PacketHeaders } from "./packet.ts";
 import type { DatapathPeer, DatapathSession } from "./peer.ts";
 import { Segmenter } from "./segmenter.ts";
 import { COLUMN, NO_PEER, type Stats } from "./stats.ts";
@@ -68,7 +68,6 @@ export interface InboundOptions<Destination> {
   routes: AllowedAddresses;
   sessions: ReadonlyMap<number, LiveSession<Destination>>;
   stats: Stats;
-  mtu: number;
   /** A datagram that is no data of the tunnel: a handshake, or some other protocol's. */
   onOther(port: DatagramPort<Destination>, message: number, at: number, length: number): void;
   onConfirmed(peer: number, localIndex: number): void;
@@ -77,7 +76,6 @@ export interface InboundOptions<Destination> {
 
 const RECEIVES_PER_TURN = 8;
 const PLAIN_ROOM = 64; // before the opened packet: its vnet header
-const CONGESTION_EXPERIENCED = 3;
 const NONCE_PREFIXES: { readonly [type: number]: number } = {
   [TYPE_W_DATA]: PREFIX_PACKET,
   [TYPE_D_PACKET]: PREFIX_PACKET,
@@ -124,6 +122,7 @@ export class Inbound<Destination> {
     const end = start + port.lengthOf(message);
     const segment = port.segmentOf(message);
     this.#tos = port.tosOf(message);
+    if (end === start) return this.#drop(NO_PEER, COLUMN.malformed); // an empty datagram, or one too long for its slot
     for (let at = start; at < end; at += segment) this.#datagram(port, message, at, Math.min(segment, end - at));
   }
 
@@ -190,13 +189,13 @@ export class Inbound<Destination> {
     if (view.getUint8(at + 1) !== 0) return this.#drop(peer.index, COLUMN.malformed);
     const index = view.getUint8(at + 2);
     const count = view.getUint8(at + 3);
-    if (!assembly.add(at, length, session.keys.localIndex, counter, index, count)) return;
+    if (!assembly.add(at, length, session.keys.localIndex, counter, index, count, this.#tos)) return;
     if (assembly.length < VNET_BYTES + TAG_BYTES) return this.#drop(peer.index, COLUMN.malformed);
     if (!session.cipher.opener.open(PREFIX_SUPER, counter, assembly.at, assembly.length, assembly.at)) {
       return this.#drop(peer.index, COLUMN.forged);
     }
     this.#authentic(port, message, entry, counter, assembly.length + count * FRAME_HEADER_BYTES, true);
-    this.#deliverSuper(peer, assembly.at, assembly.length - TAG_BYTES);
+    this.#deliverSuper(peer, assembly.at, assembly.length - TAG_BYTES, assembly.tos);
   }
 
   /** What follows from a message's being authentic, whatever it says. */
@@ -212,19 +211,20 @@ export class Inbound<Destination> {
     const stats = this.#stats;
     const now = this.#now;
     session.window.accept(counter);
-    if (peer.slots.authenticated(session)) {
-      this.#o.onConfirmed(peer.index, session.keys.localIndex);
-      this.#o.outbound.sendWaiting(now, peer);
-    }
     if (!peer.destination || !port.isFrom(message, peer.destination)) this.#roam(port, message, peer);
     stats.add(peer.index, COLUMN.receivedBytes, bytes);
     stats.add(peer.index, COLUMN.receivedPackets, 1);
     stats.set(peer.index, COLUMN.lastTraversalAt, now);
     stats.set(peer.index, COLUMN.unheardSince, 0);
-    if (!isData) return;
-    if (stats.get(peer.index, COLUMN.unansweredSince) === 0) stats.set(peer.index, COLUMN.unansweredSince, now);
-    if (session.staleOnReceive(now)) peer.want(this.#now);
-    if (session.keys.suite.name === "dnet") this.#reporting = entry;
+    if (isData) {
+      if (stats.get(peer.index, COLUMN.unansweredSince) === 0) stats.set(peer.index, COLUMN.unansweredSince, now);
+      if (session.keys.suite.name === "dnet") this.#reporting = entry;
+    }
+    if (peer.slots.authenticated(session)) {
+      this.#o.onConfirmed(peer.index, session.keys.localIndex);
+      this.#o.outbound.sendWaiting(now, peer); // to where this came from, and as an answer to it
+    }
+    if (peer.slots.current?.staleOnReceive(now)) peer.want(now);
   }
 
   #roam(port: DatagramPort<Destination>, message: number, peer: DatapathPeer<Destination>): void {
@@ -253,15 +253,15 @@ export class Inbound<Destination> {
     if (!headers.parse(view, at, available) || (partial && headers.headerBytes === 0)) {
       return this.#drop(peer.index, COLUMN.malformed);
     }
-    if (!this.#isAllowed(peer, at, headers)) return;
-    clampMss(view, at, headers, this.#o.mtu, partial);
+    if (!this.#isAllowed(peer, at, headers, this.#tos)) return;
+    clampMss(view, at, headers, peer.mtu, partial); // the answers to a SYN will take the way back
     this.#o.coalescer.deliver(peer.index, at, headers, partial);
   }
 
-  #deliverSuper(peer: DatapathPeer<Destination>, at: number, length: number): void {
+  #deliverSuper(peer: DatapathPeer<Destination>, at: number, length: number, tos: number): void {
     const check = this.#superCheck;
     if (!check.holds(this.#arena.view, at, length)) return this.#drop(peer.index, COLUMN.malformed);
-    if (!this.#isAllowed(peer, at + VNET_BYTES, check.headers)) return;
+    if (!this.#isAllowed(peer, at + VNET_BYTES, check.headers, tos)) return;
     const { tun, coalescer } = this.#o;
     if (check.isUdp ? tun.takes.udp : tun.takes.tcp) return coalescer.writeSuper(peer.index, at, length);
     this.#segmenter.begin(at, length, true);
@@ -274,7 +274,7 @@ export class Inbound<Destination> {
   }
 
   /** Whether the sender may use the packet's source address and the packet may stand the outer header's ECN mark. */
-  #isAllowed(peer: DatapathPeer<Destination>, at: number, headers: PacketHeaders): boolean {
+  #isAllowed(peer: DatapathPeer<Destination>, at: number, headers: PacketHeaders, tos: number): boolean {
     const { routes } = this.#o;
     const { bytes, view } = this.#arena;
     const owner = headers.version === 4 ? routes.lookup4(view.getUint32(at + 12)) : routes.lookup6(bytes, at + 8);
@@ -282,7 +282,7 @@ export class Inbound<Destination> {
       this.#drop(peer.index, COLUMN.sourceNotAllowed);
       return false;
     }
-    if ((this.#tos & 3) !== CONGESTION_EXPERIENCED || markCongestion(view, at, headers.version)) return true;
+    if ((tos & 3) !== CONGESTION_EXPERIENCED || markCongestion(view, at, headers.version)) return true;
     this.#drop(peer.index, COLUMN.congestionMarked);
     return false;
   }
@@ -295,7 +295,7 @@ export class Inbound<Destination> {
     if (!current || view.getUint32(this.#plain + 4, true) !== current.keys.remoteIndex) return; // of a session since replaced
     const highest = view.getUint32(this.#plain, true);
     if (highest >= current.sendCounter) return this.#drop(peer.index, COLUMN.malformed);
-    peer.superPackets.report(highest, view.getUint32(this.#plain + 8, true));
+    peer.superPackets.report(current.keys.localIndex, highest, view.getUint32(this.#plain + 8, true));
     this.#stats.set(peer.index, COLUMN.superPackets, peer.superPackets.on ? 1 : 0);
   }
 

@@ -28,7 +28,7 @@ export class MemoryNetwork {
     const queue: SentDatagram[] = [];
     this.#bound.set(formatAddress(address), queue);
     const port = memoryPort(address, arena, queue, joins, (sent) => this.#deliver(sent));
-    return { ports: [port], send: port.send, destination: (to) => to };
+    return { ports: [port], send: port.send, sendFragmented: port.sendFragmented, destination: (to) => to };
   }
 
   /** Delivers a datagram as if from anywhere. */
@@ -52,6 +52,13 @@ function memoryPort(
   const base = arena.reserve(SLOT_BYTES);
   let first: SentDatagram = { from: local, to: local, datagram: new Uint8Array(0), tos: 0 };
   let length = 0;
+  const send: DatagramPort<Address>["send"] = (to, at, bytes, segment, tos) => {
+    for (let offset = 0; offset < bytes; offset += segment) {
+      const datagram = arena.bytes.slice(at + offset, at + Math.min(offset + segment, bytes));
+      deliver({ from: local, to, datagram, tos });
+    }
+    return bytes;
+  };
   return {
     slots: 1,
     receive() {
@@ -78,13 +85,8 @@ function memoryPort(
     isFrom: (_message, destination) => sameAddress(destination, first.from),
     replyTo: () => first.from,
     addressOf: () => first.from,
-    send(to, at, bytes, segment, tos) {
-      for (let offset = 0; offset < bytes; offset += segment) {
-        const datagram = arena.bytes.slice(at + offset, at + Math.min(offset + segment, bytes));
-        deliver({ from: local, to, datagram, tos });
-      }
-      return bytes;
-    },
+    send,
+    sendFragmented: send, // memory has no narrow links
   };
 }
 

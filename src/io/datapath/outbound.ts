@@ -39,6 +39,7 @@ import { GSO_NONE, NEEDS_CHECKSUM, VNET_BYTES } from "./vnet-header.ts";
 
 const READS_PER_TURN = 16; // 12 % more than one a turn; 64 is no better
 const TUN_BUFFER_BYTES = 66_560;
+const IP6_MIN_MTU = 1280; // always carried (`train.ts`)
 const ALIGN = 15; // messages are padded to multiples of 16 bytes (WireGuard paper §5.4.6)
 
 export interface OutboundOptions<Destination> {
@@ -144,7 +145,7 @@ export class Outbound<Destination> {
     const gsoType = view.getUint8(this.#tunBuffer + 1);
     const packetBytes =
       gsoType === GSO_NONE ? headers.length : headers.headerBytes + view.getUint16(this.#tunBuffer + 4, true);
-    if (packetBytes > peer.mtu) return this.#refuseTooBig(now, peer, at);
+    if (packetBytes > (is4 ? peer.mtu : Math.max(peer.mtu, IP6_MIN_MTU))) return this.#refuseTooBig(now, peer, at);
 
     const session = peer.slots.sendable(now);
     if (!session) return this.#wait(now, peer, length);
@@ -164,6 +165,7 @@ export class Outbound<Destination> {
     if (partial && (!isDnet || headers.headerBytes === 0)) {
       const start = view.getUint16(this.#tunBuffer + 6, true);
       const field = view.getUint16(this.#tunBuffer + 8, true);
+      if (start + field + 2 > headers.length) return this.#stats.add(peer.index, COLUMN.malformed, 1);
       finishChecksum(view, at + start, headers.length - start, field);
       partial = false;
     }
@@ -259,13 +261,14 @@ export class Outbound<Destination> {
   }
 
   #segments(peer: DatapathPeer<Destination>, session: DatapathSession, length: number): void {
-    const isDnet = peer.suite.name === "dnet";
+    // Behind IPv6 extension headers the far end would not find the checksum, so it leaves whole.
+    const partial = peer.suite.name === "dnet" && this.#headers.headerBytes > 0;
     const segmenter = this.#segmenter;
-    if (!segmenter.begin(this.#tunBuffer, length, !isDnet)) return this.#stats.add(peer.index, COLUMN.malformed, 1);
+    if (!segmenter.begin(this.#tunBuffer, length, !partial)) return this.#stats.add(peer.index, COLUMN.malformed, 1);
     this.#closeBundle();
     const tos = ecnOf(this.#arena.view, this.#tunBuffer + VNET_BYTES);
-    const word = packetWord(session, isDnet);
-    const prefix = isDnet ? PREFIX_PACKET_PARTIAL : PREFIX_PACKET;
+    const word = packetWord(session, partial);
+    const prefix = partial ? PREFIX_PACKET_PARTIAL : PREFIX_PACKET;
     for (let bytes = segmenter.next(); bytes > 0; bytes = segmenter.next()) {
       this.#seal(peer, session, word, prefix, segmenter.at, bytes, tos);
     }

@@ -59,6 +59,9 @@ export class PacketHeaders {
   }
 }
 
+/** Both of the two bits of explicit congestion notification. */
+export const CONGESTION_EXPERIENCED = 3;
+
 /** The two bits of explicit congestion notification in the packet's header (RFC 3168 §5). */
 export function ecnOf(view: DataView, at: number): number {
   const first = view.getUint16(at);

@@ -53,6 +53,11 @@ export class DatapathPeer<Destination> implements TrainPeer<Destination> {
     this.control.want(this.index);
   }
 
+  /** What was wanted has come, or will not: the next wish is told at once. */
+  answered(): void {
+    this.#wantedAt = Number.NEGATIVE_INFINITY;
+  }
+
   /** The path carries IP packets of at most `bytes`, over this version of IP. */
   limitPath(bytes: number, version: 4 | 6): void {
     const fits = bytes - OVERHEAD_BYTES[version];

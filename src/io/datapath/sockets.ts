@@ -15,6 +15,7 @@ import { VNET_BYTES, writePlainVnet } from "./vnet-header.ts";
 
 /** Receive slots must hold whatever UDP_GRO joins. */
 const SLOT_BYTES = 65_536;
+const NO_SUCH_IP = -97; // EAFNOSUPPORT: this host has only the other version
 
 export function socketPorts(arena: Arena, sockets: readonly UdpSocket[]): Sockets<Destination> {
   const ports = sockets.map((socket) => socketPort(arena, socket));
@@ -26,7 +27,11 @@ export function socketPorts(arena: Arena, sockets: readonly UdpSocket[]): Socket
     ports,
     send(to, at, length, segment, tos) {
       const port = byVersion[to.remote.host.length === 4 ? 4 : 6];
-      return port ? port.send(to, at, length, segment, tos) : -97; // EAFNOSUPPORT: this host has no such IP
+      return port ? port.send(to, at, length, segment, tos) : NO_SUCH_IP;
+    },
+    sendFragmented(to, at, length, segment, tos) {
+      const port = byVersion[to.remote.host.length === 4 ? 4 : 6];
+      return port ? port.sendFragmented(to, at, length, segment, tos) : NO_SUCH_IP;
     },
     destination({ host, port }) {
       const bytes = parseIp(host);
@@ -62,6 +67,8 @@ function socketPort(arena: Arena, socket: UdpSocket): DatagramPort<Destination> 
       return { host: formatIp(host), port };
     },
     send: (to, at, length, segment, tos) => socket.send(to, arena.address + at, length, segment, tos),
+    sendFragmented: (to, at, length, segment, tos) =>
+      socket.sendFragmented(to, arena.address + at, length, segment, tos),
   };
 }
 

@@ -5,7 +5,7 @@
  */
 import type { Arena } from "./arena.ts";
 import { FRAME_HEADER_BYTES } from "./frames.ts";
-import { PacketHeaders, TCP, TCP_CHECKSUM, UDP, UDP_CHECKSUM } from "./packet.ts";
+import { CONGESTION_EXPERIENCED, PacketHeaders, TCP, TCP_CHECKSUM, UDP, UDP_CHECKSUM } from "./packet.ts";
 import { COLUMN, NO_PEER, type Stats } from "./stats.ts";
 import {
   emptyVnet,
@@ -29,6 +29,7 @@ export class SuperPacketPolicy {
   readonly #allowed: boolean;
   #clean = 0;
   #required = FIRST_CLEAN_RUN;
+  #session = -1;
   #highest = 0;
   #missing = 0;
 
@@ -36,14 +37,16 @@ export class SuperPacketPolicy {
     this.#allowed = allowed;
   }
 
-  /** A new session counts from 0 again; what was learnt of the path stays. */
-  restart(): void {
-    this.#highest = 0;
-    this.#missing = 0;
-  }
-
-  /** The far end has seen counters up to `highest`, and `missing` of those below it never came. */
-  report(highest: number, missing: number): void {
+  /**
+   * The far end has seen counters of `session` up to `highest`, and `missing` of those below it never came. Another session than
+   * before counts from 0 again; what was learnt of the path stays.
+   */
+  report(session: number, highest: number, missing: number): void {
+    if (session !== this.#session) {
+      this.#session = session;
+      this.#highest = 0;
+      this.#missing = 0;
+    }
     if (highest < this.#highest) return; // an older report, overtaken
     if (missing > this.#missing) {
       if (this.on) this.#required = Math.min(this.#required * 4, LONGEST_CLEAN_RUN);
@@ -97,6 +100,8 @@ interface Slot {
   counter: number;
   count: number;
   arrived: number;
+  begun: number; // the how-manieth message it is, of all
+  tos: number; // the outer headers' TOS; congestion that any piece met is the message's (RFC 3168 §5.3)
   pieceBytes: number;
   lastBytes: number;
   seen: Uint8Array;
@@ -104,13 +109,14 @@ interface Slot {
 
 /** Puts pieces together. Full: the oldest unfinished super-packet makes room, and counts as incomplete. */
 export class Assembly {
-  /** Where the message that `add` completed lies, and its sealed length. */
+  /** Where the message that `add` completed lies, its sealed length, and the TOS that it came under. */
   at = 0;
   length = 0;
+  tos = 0;
   readonly #arena: Arena;
   readonly #stats: Stats;
   readonly #slots: Slot[];
-  #oldest = 0;
+  #begun = 0;
 
   constructor(arena: Arena, stats: Stats) {
     this.#arena = arena;
@@ -121,6 +127,8 @@ export class Assembly {
       counter: 0,
       count: 0,
       arrived: 0,
+      begun: 0,
+      tos: 0,
       pieceBytes: 0,
       lastBytes: 0,
       seen: new Uint8Array(MAX_PIECES),
@@ -128,28 +136,40 @@ export class Assembly {
   }
 
   /**
-   * Takes the piece in the datagram at `at`; true when it completed its message, which lies at `this.at` until the next call.
+   * Takes the piece in the datagram at `at`, which came with `tos`; true when it completed its message, which lies at `this.at`
+   * until the next call.
    * Nothing here is authenticated yet: a forged piece can spoil a super-packet, as a lost one would, and no more.
    */
-  add(at: number, length: number, receiver: number, counter: number, index: number, count: number): boolean {
+  add(
+    at: number,
+    length: number,
+    receiver: number,
+    counter: number,
+    index: number,
+    count: number,
+    tos: number,
+  ): boolean {
     const bytes = length - FRAME_HEADER_BYTES;
-    if (count === 0 || count > MAX_PIECES || index >= count || bytes <= 0) return this.#refuse();
+    if (count === 0 || count > MAX_PIECES || index >= count || bytes <= 0) return this.#refuse(COLUMN.malformed);
     const slot = this.#find(receiver, counter, count);
-    if (slot.seen[index] === 1) return this.#refuse();
+    if (slot.seen[index] === 1) return this.#refuse(COLUMN.replayed);
     const isLast = index === count - 1;
     if (isLast) slot.lastBytes = bytes;
     else if (slot.pieceBytes === 0) slot.pieceBytes = bytes;
-    else if (slot.pieceBytes !== bytes) return this.#refuse();
+    else if (slot.pieceBytes !== bytes) return this.#refuse(COLUMN.malformed);
     // The last piece's place is known once another piece is; pieces come in order but for one-in-a-million reordering.
-    if (isLast && count > 1 && slot.pieceBytes === 0) return this.#refuse();
+    if (isLast && count > 1 && slot.pieceBytes === 0) return this.#refuse(COLUMN.incomplete);
     const offset = index * slot.pieceBytes;
-    if (offset + bytes > SLOT_BYTES || (isLast && count > 1 && bytes > slot.pieceBytes)) return this.#refuse();
+    if (offset + bytes > SLOT_BYTES || (isLast && count > 1 && bytes > slot.pieceBytes))
+      return this.#refuse(COLUMN.malformed);
     const source = at + FRAME_HEADER_BYTES;
     this.#arena.bytes.copyWithin(slot.at + offset, source, source + bytes);
     slot.seen[index] = 1;
+    if (slot.arrived === 0 || (tos & CONGESTION_EXPERIENCED) === CONGESTION_EXPERIENCED) slot.tos = tos;
     slot.arrived++;
     if (slot.arrived < count) return false;
     this.at = slot.at;
+    this.tos = slot.tos;
     this.length = (count - 1) * slot.pieceBytes + slot.lastBytes;
     slot.receiver = FREE;
     return true;
@@ -165,6 +185,8 @@ export class Assembly {
     slot.counter = counter;
     slot.count = count;
     slot.arrived = 0;
+    slot.begun = ++this.#begun;
+    slot.tos = 0;
     slot.pieceBytes = 0;
     slot.lastBytes = 0;
     slot.seen.fill(0);
@@ -173,13 +195,16 @@ export class Assembly {
 
   /** The first free slot, so that one place in the cache serves as long as nothing is lost; or the oldest in use. */
   #free(): Slot {
-    for (const slot of this.#slots) if (slot.receiver === FREE) return slot;
-    this.#oldest = (this.#oldest + 1) % SLOTS;
-    return this.#slots[this.#oldest]!;
+    let oldest = this.#slots[0]!;
+    for (const slot of this.#slots) {
+      if (slot.receiver === FREE) return slot;
+      if (slot.begun < oldest.begun) oldest = slot;
+    }
+    return oldest;
   }
 
-  #refuse(): boolean {
-    this.#stats.add(NO_PEER, COLUMN.malformed, 1);
+  #refuse(column: number): boolean {
+    this.#stats.add(NO_PEER, column, 1);
     return false;
   }
 }
@@ -207,9 +232,15 @@ export class SuperPacketCheck {
     const gsoType = vnet.gsoType & ~GSO_ECN;
     const expected = protocol === UDP ? GSO_UDP : version === 4 ? GSO_TCP4 : GSO_TCP6;
     if (headerBytes === 0 || headers.length !== length - VNET_BYTES || gsoType !== expected) return false;
-    if (protocol === UDP && vnet.gsoType !== GSO_UDP) return false;
+    if (headers.length === headerBytes) return false; // nothing to cut
+    if (protocol === UDP && (vnet.gsoType !== GSO_UDP || !this.#udpLengthHolds(view, at + VNET_BYTES))) return false;
     if (vnet.flags !== NEEDS_CHECKSUM || vnet.start !== ipBytes || vnet.gsoSize < MIN_GSO_SIZE) return false;
     if (vnet.field !== (protocol === TCP ? TCP_CHECKSUM : UDP_CHECKSUM)) return false;
     return vnet.headerBytes >= headerBytes && vnet.headerBytes <= headers.length;
+  }
+
+  #udpLengthHolds(view: DataView, packet: number): boolean {
+    const { ipBytes, length } = this.headers;
+    return view.getUint16(packet + ipBytes + 4) === length - ipBytes;
   }
 }

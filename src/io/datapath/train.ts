@@ -13,6 +13,8 @@ export interface Sender<Destination> {
    * 0, or the negative errno when the kernel refused them.
    */
   send(to: Destination, at: number, length: number, segment: number, tos: number): number;
+  /** The same for datagrams that do not fit the path: IP may fragment them. */
+  sendFragmented(to: Destination, at: number, length: number, segment: number, tos: number): number;
 }
 
 export interface TrainPeer<Destination> {
@@ -25,6 +27,8 @@ export interface TrainPeer<Destination> {
 export const MAX_TRAIN_BYTES = 65_000; // UDP_SEGMENT takes 65,507 over IPv4 and 65,487 over IPv6
 const MAX_TRAIN_DATAGRAMS = 64; // UDP_MAX_SEGMENTS before Linux 6.9
 const EMSGSIZE = -90;
+/** IPv6 inside may count on 1280 bytes (RFC 8200 §5), with a frame's header and tag; where the path is narrower, we fragment outside. */
+const ALWAYS_CARRIED_BYTES = 1280 + 32;
 
 export class Train<Destination> {
   readonly #at: number;
@@ -86,9 +90,13 @@ export class Train<Destination> {
     this.#datagrams = 0;
     this.#closed = false;
     if (!peer.destination) return this.#stats.add(peer.index, COLUMN.noAddress, datagrams);
-    const result = this.#sender.send(peer.destination, this.#at, length, this.#segment, this.#tos);
-    if (result >= 0) return;
-    this.#stats.add(peer.index, COLUMN.sendFailed, datagrams);
-    if (result === EMSGSIZE) peer.tooBig(this.#segment);
+    let result = this.#sender.send(peer.destination, this.#at, length, this.#segment, this.#tos);
+    if (result === EMSGSIZE) {
+      peer.tooBig(this.#segment);
+      if (this.#segment <= ALWAYS_CARRIED_BYTES) {
+        result = this.#sender.sendFragmented(peer.destination, this.#at, length, this.#segment, this.#tos);
+      }
+    }
+    if (result < 0) this.#stats.add(peer.index, COLUMN.sendFailed, datagrams);
   }
 }

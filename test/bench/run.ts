@@ -1,0 +1,21 @@
+/** `npm run bench NAME [OPTIONS]`: runs one of the benchmarks; without a name it lists them. */
+import { tunnel } from "./tunnel.ts";
+
+export interface Benchmark {
+  readonly name: string;
+  readonly summary: string;
+  /** Prints its result to stdout and everything else to stderr. Returns the exit code: 0 whenever it measured. */
+  run(args: string[]): Promise<number>;
+}
+
+const BENCHMARKS: readonly Benchmark[] = [tunnel];
+
+const [name, ...args] = process.argv.slice(2);
+const chosen = BENCHMARKS.find((benchmark) => benchmark.name === name);
+if (chosen) process.exit(await chosen.run(args));
+const list = BENCHMARKS.map((benchmark) => `  npm run bench ${benchmark.name.padEnd(10)} ${benchmark.summary}`).join(
+  "\n",
+);
+if (name === undefined) console.log(list);
+else console.error(`error USAGE: no benchmark is named ${name}\n${list}`);
+process.exit(name === undefined ? 0 : 2);

@@ -1,0 +1,85 @@
+/** The results for people, in plain text. */
+import { METRICS, type Metric, median, type Round, ratiosOf, valuesOf } from "./metrics.ts";
+import type { Verdict } from "./targets.ts";
+import { RAW } from "./tools.ts";
+
+const BAR_CHARACTERS = 40;
+const MAX_COLUMNS = 8;
+
+/** A title, a head and rows; the first column to the left, the others to the right. */
+export function grid(title: string, rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const lines = rows.map((row) =>
+    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  "),
+  );
+  return [title, ...lines, ""].map((line) => line.trimEnd()).join("\n");
+}
+
+/** Three digits that count. */
+export function figure(value: number | null): string {
+  if (value === null) return "-";
+  return Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3).replace(/^(\d+\.\d{2})\d+$/, "$1");
+}
+
+/** `2.31 (2.20–2.44)`: the median and how far the rounds spread; of one round the value alone. */
+export function spreadText(values: readonly number[]): string {
+  const value = figure(median(values));
+  if (values.length < 2) return value;
+  return `${value} (${figure(Math.min(...values))}–${figure(Math.max(...values))})`;
+}
+
+/** The medians, tool by tool. */
+export function valueTables(rounds: readonly Round[], tools: readonly string[]): string[] {
+  return pages(measured(rounds, tools)).map((metrics, page) =>
+    grid(page === 0 ? `values: medians of ${rounds.length} rounds` : "", [
+      ["", ...metrics.map(({ title }) => title)],
+      ["", ...metrics.map(({ unit }) => unit)],
+      ...tools.map((tool) => [tool, ...metrics.map(({ name }) => figure(median(valuesOf(rounds, tool, name))))]),
+    ]),
+  );
+}
+
+/** The medians of the ratios to one tool within each round, with their spread. */
+export function ratioTables(rounds: readonly Round[], tools: readonly string[], reference: string): string[] {
+  const metrics = measured(rounds, [reference]).filter(({ group }) => reference !== RAW || group !== "start");
+  return pages(metrics, MAX_COLUMNS / 2).map((page, i) =>
+    grid(i === 0 ? `multiples of ${reference}: medians of the ratios within each round (lowest–highest)` : "", [
+      ["", ...page.map(({ title }) => title)],
+      ["better", ...page.map(({ better }) => better)],
+      ...tools.map((tool) => [tool, ...page.map(({ name }) => spreadText(ratiosOf(rounds, name, tool, reference)))]),
+    ]),
+  );
+}
+
+/** The ratios of one metric as bars. */
+export function bars(rounds: readonly Round[], tools: readonly string[], metric: Metric, reference: string): string {
+  const entries = tools.flatMap((tool) => {
+    const ratio = median(ratiosOf(rounds, metric.name, tool, reference));
+    return ratio === null ? [] : [{ tool, ratio }];
+  });
+  const longest = Math.max(...entries.map(({ ratio }) => ratio));
+  const rows = entries.map(({ tool, ratio }) => {
+    const length = Math.max(1, Math.round((ratio / longest) * BAR_CHARACTERS));
+    return [tool, "█".repeat(length).padEnd(BAR_CHARACTERS), `${ratio.toFixed(2)} ×`];
+  });
+  return rows.length === 0 ? "" : grid(`${metric.title}, multiples of ${reference}`, rows);
+}
+
+export function targetTable(verdicts: readonly Verdict[]): string {
+  const rows = verdicts.map(({ target, spread, isMet }) => {
+    const { claim, tool, against, atLeast, atMost } = target;
+    const wanted = `${atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`}${against ? " ×" : ""}`;
+    const verdict = isMet === null ? "not measured" : isMet ? "met" : "NOT MET";
+    return [claim, tool, against ?? "", wanted, spreadText(spread), verdict];
+  });
+  return grid("targets", [["", "tool", "against", "wanted", "measured", ""], ...rows]);
+}
+
+/** The metrics that any of the tools has a figure for. */
+function measured(rounds: readonly Round[], tools: readonly string[]): Metric[] {
+  return METRICS.filter(({ name }) => tools.some((tool) => valuesOf(rounds, tool, name).length > 0));
+}
+
+function pages<Item>(items: readonly Item[], size = MAX_COLUMNS): Item[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+}
