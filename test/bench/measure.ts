@@ -17,6 +17,8 @@ interface Subject extends Running {
 
 const PORT = 5_201;
 const PINGS = 300;
+/** Before anything else is timed: what a program compiles or fetches at first is the start's. */
+const WARM_UP_PINGS = 50;
 const PING_EVERY_SECONDS = 0.01;
 /** Until the stream under which pings are timed has found its rate. */
 const RAMP_MS = 500;
@@ -80,6 +82,7 @@ export async function measure(tool: Tool, { seconds, groups, note }: MeasureOpti
     note("start");
     const { running, ms } = await startAndPing(stage, tool.prepare(stage));
     const subject = { ...running, stage, seconds };
+    await ping(subject, WARM_UP_PINGS);
     let values: Values = groups.includes("start") && running.actors.length > 0 ? { start: ms } : {};
     for (const group of groups) {
       if (group === "start") continue;

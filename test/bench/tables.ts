@@ -12,13 +12,13 @@ export function grid(title: string, rows: readonly (readonly string[])[]): strin
   const lines = rows.map((row) =>
     row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  "),
   );
-  return [title, ...lines, ""].map((line) => line.trimEnd()).join("\n");
+  return [...(title === "" ? [] : [title]), ...lines, ""].map((line) => line.trimEnd()).join("\n");
 }
 
-/** Three digits that count. */
+/** Three digits, four from a hundred on, and every one before the point. */
 export function figure(value: number | null): string {
   if (value === null) return "-";
-  return Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3).replace(/^(\d+\.\d{2})\d+$/, "$1");
+  return value >= 1000 ? value.toFixed(0) : value.toPrecision(value >= 100 ? 4 : 3);
 }
 
 /** `2.31 (2.20–2.44)`: the median and how far the rounds spread; of one round the value alone. */
@@ -31,7 +31,7 @@ export function spreadText(values: readonly number[]): string {
 /** The medians, tool by tool. */
 export function valueTables(rounds: readonly Round[], tools: readonly string[]): string[] {
   return pages(measured(rounds, tools)).map((metrics, page) =>
-    grid(page === 0 ? `values: medians of ${rounds.length} rounds` : "", [
+    grid(page === 0 ? `values (${rounds.length === 1 ? "of one round" : `medians of ${rounds.length} rounds`})` : "", [
       ["", ...metrics.map(({ title }) => title)],
       ["", ...metrics.map(({ unit }) => unit)],
       ...tools.map((tool) => [tool, ...metrics.map(({ name }) => figure(median(valuesOf(rounds, tool, name))))]),
@@ -65,14 +65,18 @@ export function bars(rounds: readonly Round[], tools: readonly string[], metric:
   return rows.length === 0 ? "" : grid(`${metric.title}, multiples of ${reference}`, rows);
 }
 
+/** Met or not, and in a last line what this run did not measure. */
 export function targetTable(verdicts: readonly Verdict[]): string {
-  const rows = verdicts.map(({ target, spread, isMet }) => {
+  const judged = verdicts.filter(({ isMet }) => isMet !== null);
+  const rows = judged.map(({ target, spread, isMet }) => {
     const { claim, tool, against, atLeast, atMost } = target;
     const wanted = `${atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`}${against ? " ×" : ""}`;
-    const verdict = isMet === null ? "not measured" : isMet ? "met" : "NOT MET";
-    return [claim, tool, against ?? "", wanted, spreadText(spread), verdict];
+    return [claim, tool, against ?? "", wanted, spreadText(spread), isMet ? "met" : "NOT MET"];
   });
-  return grid("targets", [["", "tool", "against", "wanted", "measured", ""], ...rows]);
+  const missing = verdicts.filter(({ isMet }) => isMet === null).map(({ target }) => target.claim);
+  const rest = missing.length > 0 ? `not measured: ${missing.join("; ")}\n` : "";
+  if (rows.length === 0) return rest;
+  return grid("targets", [["", "tool", "against", "wanted", "measured", ""], ...rows]) + rest;
 }
 
 /** The metrics that any of the tools has a figure for. */
@@ -80,6 +84,9 @@ function measured(rounds: readonly Round[], tools: readonly string[]): Metric[] 
   return METRICS.filter(({ name }) => tools.some((tool) => valuesOf(rounds, tool, name).length > 0));
 }
 
-function pages<Item>(items: readonly Item[], size = MAX_COLUMNS): Item[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+/** As few pages as can be, of about equal length. */
+function pages<Item>(items: readonly Item[], most = MAX_COLUMNS): Item[][] {
+  const count = Math.ceil(items.length / most);
+  const size = Math.ceil(items.length / count);
+  return Array.from({ length: count }, (_, i) => items.slice(i * size, (i + 1) * size));
 }

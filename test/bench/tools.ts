@@ -58,7 +58,7 @@ function choice(name: string, summary: string, make: () => Pick<Tool, "version" 
 }
 
 function dnet(peerLines: string): Pick<Tool, "version" | "prepare"> {
-  const version = Bun.spawnSync([DNET, "version"]).stdout.toString().trim();
+  const version = Bun.spawnSync([DNET, "version"]).stdout.toString().split("\n")[0]!;
   return { version, prepare: (stage) => prepareDnet(stage, peerLines) };
 }
 

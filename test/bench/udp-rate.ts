@@ -61,11 +61,17 @@ export async function offerUdp(
   { bytes, rate, seconds }: { readonly bytes: number; readonly rate: number; readonly seconds: number },
 ): Promise<Offered> {
   const receiver = scene.start(b, [process.execPath, PROGRAM, "receive", to, `${PORT}`]);
-  const lines = new Lines(receiver.stdout);
-  if ((await lines.next()) !== "ready") throw new Error(`the receiver did not start: ${receiver.stderr()}`);
-  const words = ["send", to, PORT, bytes, rate, seconds].map(String);
-  const sender = new Lines(scene.start(a, [process.execPath, PROGRAM, ...words]).stdout);
-  const [told, received] = [await sender.next(), await lines.next()];
-  if (told === null || received === null) throw new Error(`the load ended early: ${receiver.stderr()}`);
-  return { ...(JSON.parse(told) as Omit<Offered, "received">), received: Number(received) };
+  try {
+    const lines = new Lines(receiver.stdout);
+    if ((await lines.next()) !== "ready") throw new Error(`the receiver did not start: ${receiver.stderr()}`);
+    const words = ["send", to, PORT, bytes, rate, seconds].map(String);
+    const sender = await scene.run(a, [process.execPath, PROGRAM, ...words]);
+    const received = await lines.next();
+    if (sender.exitCode !== 0 || received === null) {
+      throw new Error(`the load ended early: ${sender.stderr}${receiver.stderr()}`);
+    }
+    return { ...(JSON.parse(sender.stdout) as Omit<Offered, "received">), received: Number(received) };
+  } finally {
+    await receiver.end("SIGTERM"); // the next one wants its port
+  }
 }

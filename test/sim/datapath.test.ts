@@ -17,7 +17,7 @@ import { SeededRandom } from "../support/random.ts";
  * them, within the time that noticing a dead session and two handshakes take; and in order, when nothing is delayed either.
  */
 const HOUR_MS = 3_600_000;
-const SEEDS = 6;
+const SEEDS = 8;
 const MAX_DELAY_MS = 300;
 /** What bursts of 100 packets lose until a report of it is back, with much to spare: the report may be lost too. */
 const MAX_LOST_WHILE_ON = 100;

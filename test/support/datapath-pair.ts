@@ -214,3 +214,11 @@ export function intercept(network: MemoryNetwork): SentDatagram[] {
 export function release(network: MemoryNetwork): void {
   network.carry = (sent) => [sent];
 }
+
+/** The datagrams that a makes of these packets, which stay on their way. */
+export function caughtFrom({ network, a }: Pair, packets: Uint8Array[], now = 5): SentDatagram[] {
+  const caught = intercept(network);
+  a.send(now, packets);
+  release(network);
+  return caught;
+}

@@ -8,6 +8,8 @@ export const PROGRAMS: { readonly [program: string]: string } = {
   ethtool: "ethtool",
   nft: "nftables",
   sysctl: "procps",
+  zsh: "zsh",
+  fish: "fish",
   wg: "wireguard-tools",
   "wireguard-go": "wireguard-go",
 };

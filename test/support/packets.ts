@@ -83,7 +83,7 @@ export function build(given: Partial<PacketFields> = {}): Uint8Array {
   const fields = { ...DEFAULTS, ...addresses, ...given };
   const isFragment = fields.fragmentOffset > 0 || fields.moreFragments;
   const upper = isFragment ? fields.payload : upperBytes(fields);
-  return Uint8Array.from([...ipHeader(fields, upper.length), ...upper]);
+  return joined(ipHeader(fields, upper.length), upper);
 }
 
 function ipHeader(fields: PacketFields, upperLength: number): number[] {
@@ -117,7 +117,7 @@ function upperBytes(fields: PacketFields): Uint8Array {
     header = [...ports, ...u16(8 + payload.length), 0, 0];
     field = 6;
   } else return payload;
-  const bytes = Uint8Array.from([...header, ...payload]);
+  const bytes = joined(header, payload);
   const partial = pseudoSum(fields.source, fields.destination, protocol, bytes.length);
   if (checksum === "none") return bytes;
   if (checksum === "partial") bytes.set(u16(partial), field);
@@ -131,10 +131,10 @@ function upperBytes(fields: PacketFields): Uint8Array {
 /** The ones' complement sum of big-endian words, folded. */
 export function onesSum(bytes: ArrayLike<number>, start = 0): number {
   let sum = start;
-  for (let i = 0; i < bytes.length; i += 2) {
-    sum += bytes[i]! * 256 + (i + 1 < bytes.length ? bytes[i + 1]! : 0);
-    if (sum > 0xffff) sum -= 0xffff;
-  }
+  const even = bytes.length & ~1;
+  for (let i = 0; i < even; i += 2) sum += bytes[i]! * 256 + bytes[i + 1]!;
+  if (even < bytes.length) sum += bytes[even]! * 256;
+  while (sum > 0xffff) sum = (sum % 65536) + Math.floor(sum / 65536);
   return sum;
 }
 
@@ -219,6 +219,14 @@ export function firstDifference(got: readonly Uint8Array[], expected: readonly U
     if (one[i] !== two[i]) return `packet ${i} of ${one.length}, expected ${two.length}: ${one[i]} for ${two[i]}`;
   }
   return null;
+}
+
+/** Two runs of bytes, one behind the other. */
+export function joined(first: ArrayLike<number>, second: ArrayLike<number>): Uint8Array {
+  const bytes = new Uint8Array(first.length + second.length);
+  bytes.set(first);
+  bytes.set(second, first.length);
+  return bytes;
 }
 
 /** Bytes that are cheap to make and seldom alike. */

@@ -2,7 +2,7 @@
  * What a kernel makes of the packets that pass through its TUN, each behind a virtio network header: a plain reference for the
  * datapath's splitting and joining. Written from virtio_net.h and RFC 9293 alone; it copies, allocates and takes its time.
  */
-import { getU16, getU32, layoutOf, mendIp4, pseudoSum, setU16, setU32, TCP, wholeChecksum } from "./packets.ts";
+import { getU16, getU32, joined, layoutOf, mendIp4, pseudoSum, setU16, setU32, TCP, wholeChecksum } from "./packets.ts";
 
 const VNET_BYTES = 10;
 const FIN_AND_PSH = 0x09;
@@ -20,7 +20,7 @@ export interface Vnet {
 export function withVnet(packet: Uint8Array, vnet: Partial<Vnet> = {}): Uint8Array {
   const { flags = 0, gsoType = 0, headerBytes = 0, gsoSize = 0, start = 0, field = 0 } = vnet;
   const words = [headerBytes, gsoSize, start, field].flatMap((word) => [word & 0xff, word >> 8]);
-  return Uint8Array.from([flags, gsoType, ...words, ...packet]);
+  return joined([flags, gsoType, ...words], packet);
 }
 
 /** The vnet header of a super-packet as a kernel would hand it over. */
@@ -52,10 +52,7 @@ export function split(packet: Uint8Array, gsoSize: number): Uint8Array[] {
   const payload = packet.subarray(headerBytes);
   const count = Math.ceil(payload.length / gsoSize);
   return Array.from({ length: count }, (_, i) => {
-    const part = Uint8Array.from([
-      ...packet.subarray(0, headerBytes),
-      ...payload.subarray(i * gsoSize, (i + 1) * gsoSize),
-    ]);
+    const part = joined(packet.subarray(0, headerBytes), payload.subarray(i * gsoSize, (i + 1) * gsoSize));
     if (version === 4) {
       setU16(part, 2, part.length);
       setU16(part, 4, getU16(packet, 4) + i);

@@ -9,6 +9,7 @@ import type { Prefix } from "../../base/ip.ts";
 import { AllowedAddresses } from "../../tunnel/allowed-addresses.ts";
 import { Session, type SessionKeys, SessionSlots } from "../../tunnel/session.ts";
 import { SUITE_D, SUITE_W } from "../../tunnel/suite.ts";
+import { COOKIE_REPLY, INITIATION, SUITE_D_BIT } from "../../wire/tunnel.ts";
 import type { Arena } from "./arena.ts";
 import { createCipher } from "./cipher.ts";
 import { Coalescer, type TunPort } from "./coalescer.ts";
@@ -192,6 +193,7 @@ export class Datapath<Destination> {
 
   #other(port: DatagramPort<Destination>, message: number, at: number, length: number): void {
     const { arena, control, stats } = this.#o;
+    if (!isHandshake(arena.view.getUint8(at))) return stats.add(NO_PEER, COLUMN.unknownType, 1);
     if (!control.hasRoom) return stats.add(NO_PEER, COLUMN.controlBusy, 1);
     const from = port.addressOf(message);
     const key = formatAddress(from);
@@ -202,4 +204,10 @@ export class Datapath<Destination> {
     }
     control.datagram(from, arena.bytes.subarray(at, at + length));
   }
+}
+
+/** An initiation, a response or a cookie reply of either suite. */
+function isHandshake(type: number): boolean {
+  const kind = type & ~SUITE_D_BIT;
+  return kind >= INITIATION && kind <= COOKIE_REPLY;
 }

@@ -94,7 +94,8 @@ export class Inbound<Destination> {
   readonly #segmenter: Segmenter;
   #now = 0;
   #tos = 0;
-  #reporting: LiveSession<Destination> | null = null;
+  /** The sessions of suite D that data came by in this turn. */
+  readonly #heard: LiveSession<Destination>[] = [];
 
   constructor(options: InboundOptions<Destination>) {
     this.#o = options;
@@ -218,7 +219,7 @@ export class Inbound<Destination> {
     stats.set(peer.index, COLUMN.unheardSince, 0);
     if (isData) {
       if (stats.get(peer.index, COLUMN.unansweredSince) === 0) stats.set(peer.index, COLUMN.unansweredSince, now);
-      if (session.keys.suite.name === "dnet") this.#reporting = entry;
+      if (session.keys.suite.name === "dnet" && !this.#heard.includes(entry)) this.#heard.push(entry);
     }
     if (peer.slots.authenticated(session)) {
       this.#o.onConfirmed(peer.index, session.keys.localIndex);
@@ -299,16 +300,16 @@ export class Inbound<Destination> {
     this.#stats.set(peer.index, COLUMN.superPackets, peer.superPackets.on ? 1 : 0);
   }
 
-  /** Reports on the session that the last data came by, when it is time. */
+  /** Reports on what came in this turn, where it is time. */
   #report(): void {
-    if (!this.#reporting) return;
-    const { peer, session } = this.#reporting;
-    this.#reporting = null;
-    const { highest, received } = session.window;
-    const missing = highest + 1 - received;
-    if (!peer.reports.isDue(this.#now, session.keys.localIndex, received, missing)) return;
-    this.#o.outbound.report(this.#now, peer, session, missing);
-    this.#o.outbound.flush();
+    for (const { peer, session } of this.#heard) {
+      const { highest, received } = session.window;
+      const missing = highest + 1 - received;
+      if (!peer.reports.isDue(this.#now, session.keys.localIndex, received, missing)) continue;
+      this.#o.outbound.report(this.#now, peer, session, missing);
+      this.#o.outbound.flush();
+    }
+    this.#heard.length = 0;
   }
 
   #drop(peer: number, column: number): void {

@@ -100,7 +100,7 @@ interface Slot {
   counter: number;
   count: number;
   arrived: number;
-  begun: number; // the how-manieth message it is, of all
+  begun: number; // its place among all messages that ever began, from 1
   tos: number; // the outer headers' TOS; congestion that any piece met is the message's (RFC 3168 §5.3)
   pieceBytes: number;
   lastBytes: number;

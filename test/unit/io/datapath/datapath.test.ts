@@ -1,9 +1,19 @@
 import { expect, test } from "bun:test";
+import { parsePrefix } from "../../../../src/base/ip.ts";
 import type { TunPort } from "../../../../src/io/datapath/coalescer.ts";
+import { MemoryNetwork } from "../../../../src/io/datapath/memory-ports.ts";
 import { COLUMN } from "../../../../src/io/datapath/stats.ts";
-import { intercept, pair, release, warmUp } from "../../../support/datapath-pair.ts";
+import {
+  ADDRESS_A,
+  DatapathEnd,
+  intercept,
+  pair,
+  release,
+  sessionKeys,
+  warmUp,
+} from "../../../support/datapath-pair.ts";
 import { randomStream, randomSuper } from "../../../support/packet-streams.ts";
-import { build, firstDifference, layoutOf, payloadOf, UDP } from "../../../support/packets.ts";
+import { address4, build, firstDifference, layoutOf, payloadOf, UDP } from "../../../support/packets.ts";
 import { partialVnet, superVnet, taken, withVnet } from "../../../support/plain-kernel.ts";
 import { SeededRandom } from "../../../support/random.ts";
 
@@ -120,6 +130,38 @@ test("datagrams never exceed what the largest packet takes", () => {
     if (suite === "wireguard")
       for (const { datagram } of caught) expect([0, 1420 & 15]).toContain(datagram.length & 15);
     release(ends.network);
+  }
+});
+
+test("of several peers each gets its own packets, in order, and hears of nobody else's", () => {
+  for (let seed = 1; seed <= 6; seed++) {
+    const random = new SeededRandom(seed);
+    const network = new MemoryNetwork();
+    const hub = new DatapathEnd(network, ADDRESS_A, {});
+    const spokes = [0, 1, 2].map((i) => new DatapathEnd(network, { host: "198.51.100.1", port: 1 + i }, {}));
+    for (const [i, spoke] of spokes.entries()) {
+      const suite = i === 2 ? "wireguard" : "dnet";
+      const keys = sessionKeys({ suite, number: 10 + i });
+      const peer = { type: "peer", suite, superPackets: true } as const;
+      hub.datapath.apply(0, { ...peer, peer: i, allowed: [parsePrefix(`10.0.0.${10 + i}/32`)!] });
+      hub.datapath.apply(0, { type: "endpoint", peer: i, address: spoke.address });
+      hub.datapath.apply(1, { type: "session", peer: i, keys: keys.a });
+      spoke.datapath.apply(0, { ...peer, peer: 0, allowed: [parsePrefix("10.0.0.1/32")!] });
+      spoke.datapath.apply(1, { type: "session", peer: 0, keys: keys.b });
+    }
+    const expected: Uint8Array[][] = [[], [], []];
+    const traffic = Array.from({ length: 300 }, () => {
+      const to = random.below(3);
+      const payload = payloadOf(random, random.below(random.pick([50, 600, 1400])));
+      const packet = build({ protocol: UDP, destination: address4(10 + to), payload, tos: random.pick([0, 0, 0, 2]) });
+      expected[to]!.push(packet);
+      return withVnet(packet);
+    });
+    hub.send(2, traffic);
+    for (const [i, spoke] of spokes.entries()) {
+      expect([seed, i, firstDifference(spoke.receive(2), expected[i]!)]).toEqual([seed, i, null]);
+      expect(spoke.drops()).toEqual({});
+    }
   }
 });
 

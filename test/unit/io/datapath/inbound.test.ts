@@ -1,48 +1,21 @@
 import { expect, test } from "bun:test";
 import { parsePrefix } from "../../../../src/base/ip.ts";
-import type { SentDatagram } from "../../../../src/io/datapath/memory-ports.ts";
-import { COLUMN } from "../../../../src/io/datapath/stats.ts";
 import {
   ADDRESS_A,
   ADDRESS_B,
+  caughtFrom,
   intercept,
-  type Pair,
   pair,
   plain,
-  release,
   sessionKeys,
   strangers,
-  warmUp,
 } from "../../../support/datapath-pair.ts";
 import { HostileMember } from "../../../support/hostile-member.ts";
-import {
-  address4,
-  address6,
-  build,
-  checksumsHold,
-  firstDifference,
-  hex,
-  layoutOf,
-  SYN,
-  UDP,
-} from "../../../support/packets.ts";
-import { superVnet, taken } from "../../../support/plain-kernel.ts";
+import { address4, address6, build, checksumsHold, hex, layoutOf, SYN, UDP } from "../../../support/packets.ts";
 
 const ELSEWHERE = { host: "198.51.100.9", port: 9 };
 const small = (byte: number) => plain({ protocol: UDP, payload: new Uint8Array(20).fill(byte) });
 const large = (byte: number) => plain({ protocol: UDP, payload: new Uint8Array(1000).fill(byte) });
-
-/** A TCP super-packet of 12 packets. */
-const superPacket = (tos = 0) =>
-  superVnet(build({ tos, payload: new Uint8Array(12_000).fill(7), checksum: "partial" }), 1000);
-
-/** The datagrams that a makes of these, which stay on their way. */
-function caughtFrom({ network, a }: Pair, packets: Uint8Array[], now = 5): SentDatagram[] {
-  const caught = intercept(network);
-  a.send(now, packets);
-  release(network);
-  return caught;
-}
 
 test("a datagram is taken once, however often it comes", () => {
   for (const suite of ["wireguard", "dnet"] as const) {
@@ -163,7 +136,7 @@ test("a session stops when it is 180 s old", () => {
 });
 
 test("an inner source address must be the sender's, and a destination some peer's", () => {
-  const { network, a, b } = strangers();
+  const { a, b } = strangers();
   const third = [`10.0.0.3/32`, `fd00::3/128`].map((text) => parsePrefix(text)!);
   for (const end of [a, b])
     end.datapath.apply(0, { type: "peer", peer: 1, suite: "dnet", superPackets: true, allowed: third });
@@ -186,17 +159,6 @@ test("an inner source address must be the sender's, and a destination some peer'
   a.send(3, [from(address4(1))]);
   expect(b.receive(3)).toEqual([]);
   expect(b.drops()["unknownSession"]).toBe(1);
-  expect(network).toBeDefined();
-});
-
-test("a super-packet's source address counts as well", () => {
-  const ends = pair();
-  const now = warmUp(ends);
-  ends.b.receive(now);
-  const packet = build({ source: address4(5), payload: new Uint8Array(9000), checksum: "partial" });
-  ends.a.send(now, [superVnet(packet, 1000)]);
-  expect(ends.b.receive(now)).toEqual([]);
-  expect(ends.b.drops()).toEqual({ sourceNotAllowed: 1 });
 });
 
 test("the peer's address follows authentic datagrams, and no others", () => {
@@ -223,128 +185,6 @@ test("the peer's address follows authentic datagrams, and no others", () => {
   expect(a.drops()).toEqual({});
 });
 
-test("the first datagram on a new session confirms it; what waited goes out at once, to where that came from", () => {
-  const { network, a, b } = strangers();
-  const back = (byte: number) =>
-    plain({ protocol: UDP, source: address4(2), destination: address4(1), payload: new Uint8Array(900).fill(byte) });
-  b.send(5, [back(1), back(2)]);
-  const keys = sessionKeys({ now: 6 });
-  b.datapath.apply(6, { type: "session", peer: 0, keys: keys.b });
-  a.datapath.apply(6, { type: "session", peer: 0, keys: keys.a });
-  expect(b.takeEvents()).toEqual(["want 0"]);
-  a.send(6, []);
-  network.carry = (sent) => [{ ...sent, from: sent.from === a.address ? ELSEWHERE : sent.from }];
-  a.send(7, [large(1)]);
-  const caught = intercept(network);
-  expect(b.receive(8)).toHaveLength(1);
-  expect(b.takeEvents().sort()).toEqual(["confirmed 0 2001", "roamed 0 198.51.100.9 9"]);
-  expect(caught.map(({ to }) => to)).toEqual([ELSEWHERE, ELSEWHERE]);
-  // It has sent data after it last heard something, and has answered what it heard.
-  expect(b.activity()).toEqual({ unansweredSince: 0, unheardSince: 8, lastTraversalAt: 8 });
-});
-
-test("activity: data unanswered, data unheard, and the last traversal, by timeline", () => {
-  const { a, b } = pair({}, 1);
-  const back = plain({ protocol: UDP, source: address4(2), destination: address4(1) });
-  const seen: unknown[] = [];
-  const note = () => seen.push([a, b].map((end) => Object.values(end.activity()).join(" ")).join(" | "));
-  note();
-  a.send(10, [large(1)]);
-  note();
-  a.send(20, [large(1)]); // the first unheard one counts
-  b.receive(30);
-  note();
-  b.receive(35);
-  b.send(40, [back]);
-  note();
-  a.receive(50);
-  note();
-  a.datapath.apply(60, { type: "keepalive", peer: 0 });
-  note();
-  b.receive(70); // a keepalive is heard but asks for no answer
-  note();
-  expect(seen).toEqual([
-    "0 0 1 | 0 0 1",
-    "0 10 10 | 0 0 1",
-    "0 10 20 | 30 0 30",
-    "0 10 20 | 0 40 40",
-    "50 0 50 | 0 40 40",
-    "0 0 60 | 0 40 40",
-    "0 0 60 | 0 0 70",
-  ]);
-});
-
-test("the initiator asks for a new session when it receives anything on one that is 165 s old", () => {
-  for (const isKeepalive of [true, false]) {
-    const { a, b } = pair();
-    for (const now of [165_000, 165_001]) {
-      if (isKeepalive) b.datapath.apply(now, { type: "keepalive", peer: 0 });
-      else b.send(now, [plain({ protocol: UDP, source: address4(2), destination: address4(1) })]);
-      a.receive(now);
-      expect(a.takeEvents()).toEqual(now === 165_001 ? ["want 0"] : []);
-    }
-    expect(b.takeEvents()).toEqual([]);
-  }
-});
-
-/**
- * RFC 6040 §4.2: what becomes of the inner header, by inner (down) and outer (across) Not-ECT, ECT(1), ECT(0), CE; null: dropped.
- * But for ECT(0) that was ECT(1) outside: nobody on the way may do that, and WireGuard does not look.
- */
-const ECN: (number | null)[][] = [
-  [0, 0, 0, null],
-  [1, 1, 1, 3],
-  [2, 2, 2, 3],
-  [3, 3, 3, 3],
-];
-
-test("congestion that the outer header met is marked in the inner one", () => {
-  for (const version of [4, 6] as const) {
-    for (const [inner, row] of ECN.entries()) {
-      for (const [outer, expected] of row.entries()) {
-        const ends = pair();
-        ends.network.carry = (sent) => {
-          expect(sent.tos).toBe(inner);
-          return [{ ...sent, tos: outer }];
-        };
-        const fields = { version, protocol: UDP, tos: 0xb8 | inner, payload: new Uint8Array(30) };
-        ends.a.send(2, [plain(fields)]);
-        const wanted = expected === null ? [] : [build({ ...fields, tos: 0xb8 | expected })];
-        expect([inner, outer, hex(ends.b.receive(2))]).toEqual([inner, outer, hex(wanted)]);
-        expect(ends.b.drops()).toEqual(expected === null ? { congestionMarked: 1 } : {});
-      }
-    }
-  }
-});
-
-test("congestion that one piece of a super-packet met is marked in all its packets", () => {
-  for (const marked of [0, 5, -1]) {
-    for (const tos of [2, 0]) {
-      const ends = pair();
-      const now = warmUp(ends);
-      const caught = caughtFrom(ends, [superPacket(tos)], now);
-      for (const [i, sent] of caught.entries()) {
-        ends.network.inject(i === (marked < 0 ? caught.length - 1 : marked) ? { ...sent, tos: 3 } : sent);
-      }
-      const packets = ends.b.receive(now);
-      expect(packets.map((packet) => packet[1])).toEqual(tos === 0 ? [] : new Array(12).fill(3));
-      expect(packets.every(checksumsHold)).toBe(true);
-    }
-  }
-});
-
-test("packets of different ECN bits do not share a bundle", () => {
-  const ends = pair();
-  const packets = [0, 1, 1, 2, 2, 2, 3].map((tos) => plain({ protocol: UDP, tos, payload: new Uint8Array(9) }));
-  const caught = caughtFrom(ends, packets);
-  expect(caught.map(({ datagram, tos }) => `${datagram[0]!.toString(16)} ${tos}`)).toEqual([
-    "84 0",
-    "85 1",
-    "85 2",
-    "84 3",
-  ]);
-});
-
 test("SYNs are clamped on their way in, to the path of the peer that they came from", () => {
   const { a, b } = pair({ a: { mtu: 9000 } });
   const syn = () => plain({ flags: SYN, tcpOptions: Uint8Array.of(2, 4, 0x20, 0) });
@@ -357,67 +197,6 @@ test("SYNs are clamped on their way in, to the path of the peer that they came f
   b.datapath.apply(2, { type: "pathMtu", peer: 0, bytes: 1400, version: 4 });
   a.send(2, [syn()]);
   expect(mssOf(b.receive(2))).toBe(1400 - 60 - 40);
-});
-
-test("super-packets: a lost piece loses the whole, which is noticed; doubled and late pieces do no harm", () => {
-  const ends = pair();
-  let now = warmUp(ends);
-  const expected = taken(superPacket());
-  const arrive = (change: (pieces: SentDatagram[]) => SentDatagram[]) => {
-    for (const sent of change(caughtFrom(ends, [superPacket()], now))) ends.network.inject(sent);
-    return ends.b.receive(now);
-  };
-  expect(
-    firstDifference(
-      arrive((all) => all),
-      expected,
-    ),
-  ).toBeNull();
-  expect(
-    firstDifference(
-      arrive((all) => all.flatMap((one) => [one, one])),
-      expected,
-    ),
-  ).toBeNull();
-  expect(
-    firstDifference(
-      arrive(([first, ...rest]) => [...rest.toReversed().slice(1), first!, rest.at(-1)!]),
-      expected,
-    ),
-  ).toBeNull();
-  expect(arrive((all) => all.slice(1))).toEqual([]);
-  expect(arrive((all) => all.slice(0, -1))).toEqual([]);
-  now += 20;
-  ends.a.send(now, [large(1)]);
-  ends.b.receive(now);
-  ends.a.receive(now);
-  expect(ends.a.stats.get(0, COLUMN.superPackets)).toBe(0);
-  expect(caughtFrom(ends, [superPacket()], now).every(({ datagram }) => datagram[0] === 0x84)).toBe(true);
-});
-
-test("super-packets: forged pieces deliver nothing wrong", () => {
-  const ends = pair();
-  const now = warmUp(ends);
-  const pieces = caughtFrom(ends, [superPacket()], now);
-  for (const [i, sent] of pieces.entries()) {
-    const datagram = sent.datagram.slice();
-    if (i === 3) datagram[100]! ^= 1;
-    ends.network.inject({ ...sent, from: ELSEWHERE, datagram });
-  }
-  expect(ends.b.receive(now)).toEqual([]);
-  expect(ends.b.drops()).toEqual({ forged: 1 });
-  expect(ends.b.takeEvents()).toEqual([]);
-  for (const sent of pieces) ends.network.inject(sent); // the real ones are not thought replayed
-  expect(ends.b.receive(now)).toHaveLength(12);
-});
-
-test("a kernel that takes no super-packets gets their packets", () => {
-  const ends = pair({ b: { takes: { checksum: false, tcp: false, udp: false } } });
-  const now = warmUp(ends);
-  ends.a.send(now, [superPacket()]);
-  ends.b.datapath.turnSocket(now, ends.b.port);
-  expect(ends.b.tun.outgoing).toHaveLength(12);
-  expect(firstDifference(ends.b.takeDelivered(), taken(superPacket()))).toBeNull();
 });
 
 test("other datagrams go to the control thread, as far as it has room", () => {

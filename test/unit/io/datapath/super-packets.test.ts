@@ -177,7 +177,7 @@ test("messages of several sessions and counters do not mix", () => {
 
 test("a ninth unfinished message takes the place of the one that began first, whose pieces count as incomplete", () => {
   const bench = new Bench();
-  const [...messages] = Array.from({ length: 12 }, (_, i) => messageOf(new Uint8Array(3000).fill(i), 1000, i));
+  const messages = Array.from({ length: 12 }, (_, i) => messageOf(new Uint8Array(3000).fill(i), 1000, i));
   for (const i of [0, 1, 2, 3, 4, 5, 6]) bench.add(messages[i]!, 0);
   for (const index of [0, 1, 2]) bench.add(messages[7]!, index); // finished, in the eighth slot
   bench.add(messages[8]!, 0);
