@@ -3,7 +3,7 @@
  * lists and a cache of its own, so nothing is installed and the machine's own apt knows nothing of it. The mirror is the one
  * that the machine's sources name.
  */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 export interface Program {
@@ -38,10 +38,9 @@ function unpacked(): Program | null {
 
 function fetchNewest(): void {
   const mirror = debianMirror();
-  mkdirSync(CACHE, { recursive: true });
-  const work = mkdtempSync(join(CACHE, "apt-"));
-  const removeAtExit = () => rmSync(work, { recursive: true, force: true });
-  process.once("exit", removeAtExit); // also when Ctrl-C ends us
+  const work = join(CACHE, "apt");
+  rmSync(work, { recursive: true, force: true }); // what a run left that was interrupted here
+  mkdirSync(work, { recursive: true });
   try {
     const options = ownApt(work, mirror);
     run(["apt-get", ...options, "update"], work);
@@ -53,8 +52,7 @@ function fetchNewest(): void {
     mkdirSync(UNPACKED);
     run(["dpkg", "-x", file, join(UNPACKED, version)], work);
   } finally {
-    process.off("exit", removeAtExit);
-    removeAtExit();
+    rmSync(work, { recursive: true, force: true });
   }
 }
 
