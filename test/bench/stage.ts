@@ -5,6 +5,10 @@ import { Scene } from "../support/scene.ts";
 
 /** Addresses on the cable. Both ends listen on the one port. */
 export const UNDERLAY = { a: "10.77.0.1", b: "10.77.0.2" } as const;
+/** Addresses in the tunnel. */
+export const INNER = { a: "10.99.0.1", b: "10.99.0.2" } as const;
+export const SIDES = ["a", "b"] as const;
+export type Side = (typeof SIDES)[number];
 export const TUNNEL_PORT = 51_820;
 const CABLE = "cable0";
 

@@ -6,7 +6,8 @@ import { DNET, newKeyPair, type TunnelText, wgQuickText } from "../support/tunne
 import { until } from "../support/until.ts";
 import { Lines } from "./lines.ts";
 import { newestWireGuardGo, type Program } from "./newest-wireguard-go.ts";
-import { type Stage, TUNNEL_PORT, UNDERLAY } from "./stage.ts";
+import { INNER, SIDES, type Side, type Stage, TUNNEL_PORT, UNDERLAY } from "./stage.ts";
+import { tinc } from "./tinc.ts";
 
 export interface Tool {
   readonly name: string;
@@ -26,9 +27,6 @@ export interface Running {
 /** A name that a user may ask for, and a tool or why there is none. */
 export type Choice = { readonly name: string; readonly summary: string; open(): Tool };
 
-const INNER = { a: "10.99.0.1", b: "10.99.0.2" } as const;
-const SIDES = ["a", "b"] as const;
-type Side = (typeof SIDES)[number];
 /** All namespaces share the directory of wireguard-go's control sockets, so the two ends' interfaces differ in name. */
 const WG_NAMES = { a: `wga${process.pid}`, b: `wgb${process.pid}` } as const;
 const wgSocket = (side: Side) => `/run/wireguard/${WG_NAMES[side]}.sock`;
@@ -51,6 +49,7 @@ export const CHOICES: readonly Choice[] = [
   choice("dnet-w", "suite W, WireGuard's, at both ends", () => dnet("Suite = wireguard")),
   choice(NEWEST, "the newest in Debian's archive", () => wireGuardGo(newestWireGuardGo())),
   choice(INSTALLED, "the one that is installed here", () => wireGuardGo(installedWireGuardGo())),
+  choice("tinc", "tinc as it is installed, in router mode", tinc),
 ];
 
 function choice(name: string, summary: string, make: () => Pick<Tool, "version" | "prepare">): Choice {
