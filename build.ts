@@ -71,9 +71,23 @@ async function build(name: string, target?: Bun.Build.CompileTarget): Promise<st
       autoloadBunfig: false,
     },
   });
+  onlyItself(outfile);
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   console.error(`built ${outfile}: ${(statSync(outfile).size / 2 ** 20).toFixed(0)} MiB in ${seconds} s`);
   return outfile;
+}
+
+/**
+ * With BUN_BE_BUN in the environment an executable that Bun compiles is Bun itself and runs any file; after `setcap`, for
+ * any user and with that capability. Bun 1.4.5 has no switch for it, so the name becomes one that no variable can have.
+ */
+function onlyItself(path: string): void {
+  const bytes = readFileSync(path);
+  const name = Buffer.from("\0BUN_BE_BUN\0");
+  const at = bytes.indexOf(name);
+  if (at < 0 || bytes.indexOf(name, at + 1) >= 0) throw new Error(`${path} does not name BUN_BE_BUN exactly once`);
+  bytes[at + 1] = 0;
+  writeFileSync(path, bytes);
 }
 
 /** The commit that is checked out, with `+changes` when files differ from it; null outside a clone, or without git. */

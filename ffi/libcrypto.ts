@@ -10,7 +10,7 @@ import { dlopen, type Pointer, ptr } from "bun:ffi";
 const NAMES = ["libcrypto.so.3", "libcrypto.so.1.1", "libcrypto.so"];
 const EVP_CTRL_AEAD_GET_TAG = 0x10; // openssl/evp.h
 const EVP_CTRL_AEAD_SET_TAG = 0x11;
-export const TAG_BYTES = 16;
+const TAG_BYTES = 16;
 const NONCE_BYTES = 12;
 
 export type NativeCipherName = "aes-256-gcm" | "chacha20-poly1305";

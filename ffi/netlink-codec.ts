@@ -7,6 +7,8 @@
  *   attribute  length u16 (with these 4 bytes), type u16, value; begins at a multiple of 4
  * The readers take any bytes: what does not fit its frame ends the reading there, and a short value reads as zeros.
  */
+import { AF_INET, AF_INET6 } from "./sockaddr.ts";
+
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 export const RTM_NEWLINK = 16;
@@ -25,15 +27,11 @@ export const NLM_F_DUMP = 0x300;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
 
-export const NLMSG_HEADER_BYTES = 16;
+const NLMSG_HEADER_BYTES = 16;
 const ATTRIBUTE_HEADER_BYTES = 4;
 const NLA_TYPE_MASK = 0x3fff; // above it: nested, and network byte order
 
-const AF_INET = 2;
-const AF_INET6 = 10;
-
 export const IFF_UP = 0x1;
-export const IFF_RUNNING = 0x40;
 
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
@@ -61,12 +59,12 @@ const RTA_TABLE = 15;
 const RTAX_MTU = 2;
 const RTNEXTHOP_BYTES = 8; // struct rtnexthop: length u16, flags u8, hops u8, interface i32; then attributes
 
-const RT_TABLE_MAIN = 254;
+export const RT_TABLE_MAIN = 254;
 const RTPROT_STATIC = 4;
 const RT_SCOPE_UNIVERSE = 0;
 const RT_SCOPE_LINK = 253;
 const RT_SCOPE_NOWHERE = 255;
-const RTN_UNICAST = 1;
+export const RTN_UNICAST = 1;
 
 /** A network or an interface's address: 4 or 16 bytes, and how many leading bits count. */
 export interface IpPrefix {
@@ -190,13 +188,9 @@ export function encodeRoute(route: RouteChange, purpose: "add" | "remove"): Uint
   ]);
 }
 
-/** Asks which way a packet to `host` would go, from the interface `oif` if that is not 0. */
-export function encodeRouteQuery(host: Uint8Array, oif: number): Uint8Array {
-  return concat([
-    rtmsg(host, host.length * 8, 0, 0, 0, 0),
-    attribute(RTA_DST, host),
-    oif === 0 ? null : attribute(RTA_OIF, u32(oif)),
-  ]);
+/** Asks which way a packet to `host` would go. */
+export function encodeRouteQuery(host: Uint8Array): Uint8Array {
+  return concat([rtmsg(host, host.length * 8, 0, 0, 0, 0), attribute(RTA_DST, host)]);
 }
 
 /** The body of a dump of one family's addresses or routes; 0 for both families. */

@@ -30,7 +30,7 @@ import type {
 import * as codec from "./netlink-codec.ts";
 
 export type { InterfaceAddress, IpPrefix, Link, LinkChange, Route, RouteChange } from "./netlink-codec.ts";
-export { IFF_RUNNING, IFF_UP } from "./netlink-codec.ts";
+export { IFF_UP, RT_TABLE_MAIN, RTN_UNICAST } from "./netlink-codec.ts";
 
 const AF_NETLINK = 16;
 const NETLINK_ROUTE = 0;
@@ -90,10 +90,6 @@ export class RouteSocket {
     return { gsoMaxSize: this.linkByIndex(change.index)?.gsoMaxSize === gsoMaxSize };
   }
 
-  deleteLink(index: number): void {
-    this.#ask("RTM_DELLINK", codec.RTM_DELLINK, 0, codec.encodeLink({ index }));
-  }
-
   /** EEXIST when the interface has it already. IPv6 addresses are usable at once, without duplicate detection. */
   addAddress(index: number, address: IpPrefix): void {
     this.#ask("RTM_NEWADDR", codec.RTM_NEWADDR, CREATE_NEW, codec.encodeAddress(index, address));
@@ -125,11 +121,11 @@ export class RouteSocket {
   }
 
   /**
-   * The way a packet to `host` (4 or 16 bytes) would go now, from the interface `oif` if given. Its `mtu` is the
-   * route's, or what path MTU discovery learned for this host. ENETUNREACH or EHOSTUNREACH when there is none.
+   * The way a packet to `host` (4 or 16 bytes) would go now. Its `mtu` is the route's, or what path MTU discovery
+   * learned for this host. ENETUNREACH or EHOSTUNREACH when there is none.
    */
-  routeTo(host: Uint8Array, { oif = 0 }: { oif?: number } = {}): Route {
-    const answers = this.#ask("RTM_GETROUTE", codec.RTM_GETROUTE, 0, codec.encodeRouteQuery(host, oif));
+  routeTo(host: Uint8Array): Route {
+    const answers = this.#ask("RTM_GETROUTE", codec.RTM_GETROUTE, 0, codec.encodeRouteQuery(host));
     const route = answers[0] ? codec.decodeRoute(answers[0].body) : null;
     if (!route) throw new SyscallError("RTM_GETROUTE", ENETUNREACH);
     return route;

@@ -1,6 +1,6 @@
 /**
- * Who on this machine holds what we were refused, and what we may do ourselves, as far as /proc tells: other users'
- * processes and other containers stay hidden without privilege. Source: proc(5).
+ * Who on this machine holds what we were refused, as far as /proc tells: other users' processes and other containers stay
+ * hidden without privilege. Source: proc(5).
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
@@ -10,13 +10,10 @@ export interface Holder {
   readonly command: string;
 }
 
-/** Bits of the capability sets. Source: linux/capability.h. */
-export const CAP_NET_ADMIN = 12;
-
-/** The process that holds a local port of our network namespace, IPv4 or IPv6; null when none is seen. */
-export function whoListens(protocol: "udp" | "tcp", port: number): Holder | null {
+/** The process that holds a local UDP port of our network namespace, IPv4 or IPv6; null when none is seen. */
+export function whoHoldsPort(port: number): Holder | null {
   const wanted = new Set<string>();
-  for (const table of [protocol, `${protocol}6`]) {
+  for (const table of ["udp", "udp6"]) {
     for (const line of readLines(`/proc/thread-self/net/${table}`).slice(1)) {
       // "sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode", the port in hexadecimal
       const fields = line.trim().split(/\s+/);
@@ -27,17 +24,13 @@ export function whoListens(protocol: "udp" | "tcp", port: number): Holder | null
   return wanted.size === 0 ? null : findHolder((link) => wanted.has(link));
 }
 
-/** The process that holds a queue of the TUN device; null when none is seen. */
+/** The process of our network namespace that holds a queue of the TUN device; null when none is seen. */
 export function whoHoldsTun(name: string): Holder | null {
-  const isIt = (line: string) => line === `iff:\t${name}`;
-  return findHolder((link, pid, fd) => link === "/dev/net/tun" && readLines(`/proc/${pid}/fdinfo/${fd}`).some(isIt));
-}
-
-/** Whether this thread's effective capabilities have the bit, such as CAP_NET_ADMIN. */
-export function hasCapability(bit: number): boolean {
-  const line = readLines("/proc/thread-self/status").find((line) => line.startsWith("CapEff:"));
-  const set = /^CapEff:\s*([0-9a-f]+)$/.exec(line ?? "")?.[1];
-  return set !== undefined && ((BigInt(`0x${set}`) >> BigInt(bit)) & 1n) === 1n;
+  const here = readLink("/proc/thread-self/ns/net");
+  return findHolder((link, pid, fd) => {
+    if (link !== "/dev/net/tun" || readLink(`/proc/${pid}/ns/net`) !== here) return false;
+    return readLines(`/proc/${pid}/fdinfo/${fd}`).includes(`iff:\t${name}`);
+  });
 }
 
 function findHolder(isIt: (link: string, pid: string, fd: string) => boolean): Holder | null {

@@ -23,7 +23,7 @@ const O_RDWR_NONBLOCK_CLOEXEC = 0o2 | 0o4000 | 0o2000000;
 const IFREQ_BYTES = 40; // struct ifreq: name[16], then flags as u16
 const IFNAMSIZ = 16;
 
-export const VNET_HEADER_BYTES = 10;
+const VNET_HEADER_BYTES = 10;
 
 export interface TunOptions {
   /** Ask for the vnet header and every offload the kernel has. */
@@ -52,8 +52,6 @@ export interface Tun {
   read(address: number, capacity: number): number;
   /** Writes one packet. Returns its length or a negative errno; never throws. */
   write(address: number, length: number): number;
-  /** The same for one packet that lies in `count` pieces, each named by a struct iovec (address u64, length u64). */
-  writeVector(iovecAddress: number, count: number): number;
   close(): void;
 }
 
@@ -113,7 +111,7 @@ function takeOffloads(fd: number): TunOffloads {
 }
 
 function io(fd: number) {
-  const { read, write, writev, close } = libc();
+  const { read, write, close } = libc();
   return {
     read(address: number, capacity: number): number {
       const length = read(fd, address, capacity);
@@ -124,10 +122,6 @@ function io(fd: number) {
     },
     write(address: number, length: number): number {
       const written = write(fd, address, length);
-      return written < 0 ? -errno() : written;
-    },
-    writeVector(iovecAddress: number, count: number): number {
-      const written = writev(fd, iovecAddress, count);
       return written < 0 ? -errno() : written;
     },
     close: () => void check("close tun", close(fd)),

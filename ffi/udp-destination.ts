@@ -68,6 +68,8 @@ export class Destination {
     this.nameAddress = this.#memory.address + NAME;
     setAddress(this.#words, HEADER.name, this.nameAddress);
     this.#words[HEADER.nameBytes] = this.nameBytes;
+    setAddress(this.#words, HEADER.iovecs, this.#memory.address + IOVEC);
+    this.#words[HEADER.iovecCount] = 1;
   }
 
   /** Address of the struct msghdr, and of what it points to. */
@@ -133,13 +135,6 @@ export class Destination {
   point(address: number, length: number): void {
     setAddress(this.#words, IOVEC >> 2, address);
     this.#words[(IOVEC >> 2) + 2] = length;
-    this.pointVector(this.#memory.address + IOVEC, 1);
-  }
-
-  /** The next message lies in `count` pieces, named by the iovecs at `iovecAddress`. */
-  pointVector(iovecAddress: number, count: number): void {
-    setAddress(this.#words, HEADER.iovecs, iovecAddress);
-    this.#words[HEADER.iovecCount] = count;
   }
 
   /** The next message goes out in datagrams of `segmentBytes` (0: as one) with that TOS or traffic class. */

@@ -34,8 +34,6 @@ export class UdpInbox {
   readonly nameBytes: number;
   /** The control messages; `localOf(i)` is an offset in it. */
   readonly controls: Uint8Array;
-  /** Datagrams that were longer than their slot, since the socket was opened. */
-  truncated = 0;
 
   readonly #headers: Memory;
   readonly #headerWords: Uint32Array;
@@ -49,7 +47,6 @@ export class UdpInbox {
   readonly #segments: Int32Array;
   readonly #tos: Int32Array;
   readonly #locals: Int32Array;
-  readonly #interfaces: Int32Array;
   #base = 0;
   #slotBytes = 0;
   #filled = 0; // messages of the last call
@@ -76,7 +73,6 @@ export class UdpInbox {
     this.#segments = new Int32Array(slots);
     this.#tos = new Int32Array(slots);
     this.#locals = new Int32Array(slots);
-    this.#interfaces = new Int32Array(slots);
     for (let i = 0; i < slots; i++) {
       const header = i * HEADER.words;
       setAddress(this.#headerWords, header + HEADER.name, this.#names.address + i * NAME_STRIDE);
@@ -122,11 +118,6 @@ export class UdpInbox {
     return this.#locals[i]!;
   }
 
-  /** The index of the interface that message i came in by; 0 when unknown. */
-  interfaceOf(i: number): number {
-    return this.#interfaces[i]!;
-  }
-
   nameOffset(i: number): number {
     return i * NAME_STRIDE;
   }
@@ -166,12 +157,10 @@ export class UdpInbox {
   #parse(i: number): void {
     const header = i * HEADER.words;
     const isWhole = (this.#headerWords[header + HEADER.flags]! & MSG_TRUNC_CTRUNC) === 0;
-    if (!isWhole) this.truncated++;
     this.#lengths[i] = isWhole ? this.#headerWords[header + HEADER.messageBytes]! : 0;
     this.#segments[i] = this.#lengths[i]!;
     this.#tos[i] = 0;
     this.#locals[i] = NONE;
-    this.#interfaces[i] = 0;
 
     const words = this.#controlWords;
     let at = (i * CONTROL_STRIDE) >> 2;
@@ -194,11 +183,9 @@ export class UdpInbox {
     } else if (level === SOL_IPV6 && type === IPV6_TCLASS) {
       this.#tos[i] = words[data]! & 0xff;
     } else if (level === SOL_IP && type === IP_PKTINFO) {
-      this.#interfaces[i] = words[data]!;
       this.#locals[i] = (data + 1) * 4; // spec_dst: the address to answer from
     } else if (level === SOL_IPV6 && type === IPV6_PKTINFO) {
       this.#locals[i] = data * 4;
-      this.#interfaces[i] = words[data + 4]!;
     }
   }
 }

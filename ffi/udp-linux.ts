@@ -44,8 +44,6 @@ export interface UdpOptions {
   readonly port: number;
   /** The local address, 4 or 16 bytes; all of them if left out. */
   readonly host?: Uint8Array;
-  /** The interface's index, for a link-local IPv6 `host`. */
-  readonly scope?: number;
   readonly receiveBufferBytes: number;
   readonly sendBufferBytes: number;
   /** Use UDP_SEGMENT and UDP_GRO where the kernel has them. */
@@ -110,20 +108,6 @@ export class UdpSocket extends UdpInbox {
       return this.#withoutGso(this.#pieces.send(destination, address, length, segmentBytes, tos));
     }
     return this.#pieces.send(destination, address, length, segmentBytes, tos);
-  }
-
-  /**
-   * The same for bytes that lie in `count` pieces (1,024 at most), each named by a struct iovec (address u64, length
-   * u64) in the array at `iovecs`. Without GSO it has to copy them together first when `segmentBytes` is not 0.
-   */
-  sendVector(destination: Destination, iovecs: number, count: number, segmentBytes: number, tos: number): number {
-    if (segmentBytes === 0 || this.features.gso) {
-      destination.pointVector(iovecs, count);
-      const sent = this.#transmit(destination, segmentBytes, tos);
-      if (segmentBytes === 0 || !isGsoRefusal(sent)) return sent;
-      return this.#withoutGso(this.#pieces.sendVector(destination, iovecs, count, segmentBytes, tos));
-    }
-    return this.#pieces.sendVector(destination, iovecs, count, segmentBytes, tos);
   }
 
   /** `send` for datagrams that do not fit the path: for this once IP may fragment them. */
@@ -216,10 +200,10 @@ function getInt(fd: number, level: number, option: number): number {
 }
 
 /** Binds and returns the port. */
-function bind(fd: number, { family, port, host, scope }: UdpOptions): number {
+function bind(fd: number, { family, port, host }: UdpOptions): number {
   const name = new Memory(SOCKADDR6_BYTES);
   const any = new Uint8Array(family === 4 ? 4 : 16);
-  const length = encodeSockaddr({ host: host ?? any, port, ...(scope === undefined ? {} : { scope }) }, name.bytes);
+  const length = encodeSockaddr({ host: host ?? any, port }, name.bytes);
   check("bind", libc().bind(fd, name.address, length));
   const capacity = Memory.of(Uint8Array.of(SOCKADDR6_BYTES, 0, 0, 0));
   check("getsockname", libc().getsockname(fd, name.address, capacity.address));

@@ -1,19 +1,15 @@
 /** Sending a run of datagrams without UDP_SEGMENT: sendmmsg(2) over its pieces, in one call for up to 64 of them. */
-import { EMSGSIZE, errno, libc, Memory, setAddress } from "./libc.ts";
+import { errno, libc, Memory, setAddress } from "./libc.ts";
 import { type Destination, HEADER, IOVEC_BYTES, MMSGHDR_BYTES, MSG_DONTWAIT } from "./udp-destination.ts";
 
 /** Datagrams of one call. It is also the kernel's limit for UDP_SEGMENT (UDP_MAX_SEGMENTS; 128 since Linux 6.9). */
 export const MAX_SEGMENTS = 64;
-
-const MAX_RUN_BYTES = 65_535; // no GSO send is longer
-const MAX_IOVECS = 1024; // UIO_MAXIOV
 
 export class UdpPieces {
   readonly #headers = new Memory(MAX_SEGMENTS * MMSGHDR_BYTES);
   readonly #headerWords = new Uint32Array(this.#headers.buffer);
   readonly #iovecs = new Memory(MAX_SEGMENTS * IOVEC_BYTES);
   readonly #iovecWords = new Uint32Array(this.#iovecs.buffer);
-  #gathered: Memory | null = null; // only hosts without GSO pay for it
   readonly #sendmmsg = libc().sendmmsg;
 
   constructor(readonly fd: number) {
@@ -38,23 +34,6 @@ export class UdpPieces {
       if (!destination.forgetSource(number)) return sent > 0 ? sent : -number;
     }
     return sent;
-  }
-
-  /** As `UdpSocket.sendVector`: the pieces may end anywhere, so they are copied together first. */
-  sendVector(destination: Destination, iovecs: number, count: number, segmentBytes: number, tos: number): number {
-    const { memcpy } = libc();
-    if (count > MAX_IOVECS) return -EMSGSIZE;
-    const list = new Memory(count * IOVEC_BYTES);
-    memcpy(list.address, iovecs, count * IOVEC_BYTES);
-    this.#gathered ??= new Memory(MAX_RUN_BYTES);
-    let length = 0;
-    for (let i = 0; i < count; i++) {
-      const pieceBytes = Number(list.view.getBigUint64(i * IOVEC_BYTES + 8, true));
-      if (length + pieceBytes > MAX_RUN_BYTES) return -EMSGSIZE;
-      memcpy(this.#gathered.address + length, Number(list.view.getBigUint64(i * IOVEC_BYTES, true)), pieceBytes);
-      length += pieceBytes;
-    }
-    return this.send(destination, this.#gathered.address, length, segmentBytes, tos);
   }
 
   #layOut(destination: Destination, address: number, length: number, segmentBytes: number): number {

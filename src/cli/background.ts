@@ -6,6 +6,7 @@ import { failureOf } from "./exit-codes.ts";
 
 // An endpoint's DNS name may need resolving first; resolv.conf(5) gives up after two tries of 5 s each.
 const MAX_START_MS = 15_000;
+const END_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const; // whoever ends the command does not want its tunnel
 const NEW_LOG = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND | constants.O_NOFOLLOW;
 
 /**
@@ -35,7 +36,7 @@ export async function startInBackground(
     ending = "too slow";
     child.kill("SIGKILL"); // the kernel removes the interface with the process, so nothing stays behind
   };
-  process.once("SIGINT", interrupt);
+  for (const name of END_SIGNALS) process.once(name, interrupt);
   const timer = setTimeout(giveUp, withinMs);
   try {
     const line = await firstLine(child.stdout);
@@ -44,7 +45,7 @@ export async function startInBackground(
     throw notStarted(name, ending, logPath);
   } finally {
     clearTimeout(timer);
-    process.off("SIGINT", interrupt);
+    for (const name of END_SIGNALS) process.off(name, interrupt);
     child.unref();
   }
 }

@@ -12,7 +12,6 @@ export interface Terminal {
   readonly stderr: { write(text: string): void };
   /** Whether `stdout` takes colours: a terminal, and neither NO_COLOR (no-color.org) nor TERM=dumb is set. */
   readonly color: boolean;
-  readonly isTty: boolean;
 }
 
 /** All that a command may touch; tests hand over one of their own. */

@@ -1,7 +1,8 @@
-import { readSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { DnetError } from "../base/error.ts";
 import { systemRandom } from "../io/entropy.ts";
+import { readToEnd } from "./bounded-read.ts";
 import type { Context } from "./command.ts";
 import { tunnelControl } from "./tunnel-control.ts";
 
@@ -10,22 +11,22 @@ const PIPE_WAIT_MS = 5;
 
 /** What commands get when they run for real. */
 export function systemContext(): Omit<Context, "root"> {
-  const isTty = isatty(1);
   // no-color.org: present and not empty.
-  const color = isTty && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
+  const color = isatty(1) && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
   return {
-    terminal: { stdout: descriptorWriter(1), stderr: descriptorWriter(2), color, isTty },
+    terminal: { stdout: descriptorWriter(1), stderr: descriptorWriter(2), color },
     random: systemRandom,
     tunnels: tunnelControl,
-    readStdin: async (maxBytes) => readToEnd(0, maxBytes),
+    readStdin: async (maxBytes) => readStdin(maxBytes),
   };
 }
 
 /**
  * Writes at once, so that nothing is lost when the process ends. Once nobody reads any more (EPIPE) the rest goes
- * nowhere, quietly: `dnet licenses | head` is no error, and a tunnel outlives the pipe that it was started with.
+ * nowhere, quietly: `dnet licenses | head` is no error, and a tunnel outlives the pipe that it was started with. It
+ * outlives a full disk too: words for people that cannot be written are lost. For a result, that is an error.
  */
-export function descriptorWriter(fd: number): { write(text: string): void } {
+function descriptorWriter(fd: number): { write(text: string): void } {
   let isClosed = false;
   return {
     write(text) {
@@ -34,23 +35,19 @@ export function descriptorWriter(fd: number): { write(text: string): void } {
         try {
           left = left.subarray(writeSync(fd, left));
         } catch (error) {
-          const { code } = error as NodeJS.ErrnoException;
+          const { code, message } = error as NodeJS.ErrnoException;
           if (code === "EPIPE") isClosed = true;
           else if (code === "EAGAIN") Bun.sleepSync(PIPE_WAIT_MS);
-          else throw error;
+          else if (fd === 2) return;
+          else throw new DnetError("OUTPUT_FAILED", `the result cannot be written: ${message}`, { cause: error });
         }
       }
     },
   };
 }
 
-function readToEnd(fd: number, maxBytes: number): string {
-  // One byte more than may come, to see whether it does.
-  const bytes = Buffer.alloc(maxBytes + 1);
-  let length = 0;
-  for (let read = -1; read !== 0 && length < bytes.length; length += read) {
-    read = readSync(fd, bytes, length, bytes.length - length, null);
-  }
-  if (length <= maxBytes) return bytes.toString("utf8", 0, length);
+function readStdin(maxBytes: number): string {
+  const bytes = readToEnd(0, maxBytes);
+  if (bytes) return new TextDecoder().decode(bytes);
   throw new DnetError("INPUT_TOO_LONG", `standard input has more than ${maxBytes} bytes`, { failure: "usage" });
 }

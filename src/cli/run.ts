@@ -33,7 +33,7 @@ export async function runCommandLine(
 }
 
 /** Says what failed and returns the exit code. Anything but a DnetError is a mistake of ours and shows its stack. */
-export function reportError(error: unknown, terminal: Terminal, json: boolean): number {
+function reportError(error: unknown, terminal: Terminal, json: boolean): number {
   const known = error instanceof DnetError ? error : ourMistake(error, terminal);
   const { code, message, hint } = known;
   const exitCode = exitCodeOf(known.failure);

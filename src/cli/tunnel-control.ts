@@ -8,17 +8,18 @@ export interface TunnelControl {
   run(config: TunnelConfig, options: TunnelRunOptions): Promise<void>;
   /** Starts `dnet tunnel up PATH` in a process of its own and resolves once the tunnel is up. */
   start(name: string, path: string): Promise<TunnelView>;
-  /** The names of all tunnels that run. */
-  running(): Promise<string[]>;
-  /** Throws DnetError with failure "not-running" when there is none of that name; `stop` likewise. */
+  /** All tunnels that run: those that answer, and the names of those that do not. */
+  readAll(): Promise<{ readonly views: readonly TunnelView[]; readonly silent: readonly string[] }>;
+  /** Throws DnetError: failure "not-running" when there is none of that name, "unreachable" when it does not answer. */
   read(name: string): Promise<TunnelView>;
+  /** Throws as `read` does. */
   stop(name: string): Promise<void>;
 }
 
 export const tunnelControl: TunnelControl = {
   run: async (config, options) => (await import("../io/tunnel.ts")).runTunnel(config, options),
   start: async (name, path) => (await import("./background.ts")).startInBackground(name, path),
-  running: async () => (await import("../io/control-socket.ts")).runningTunnels(),
+  readAll: async () => (await import("../io/control-socket.ts")).readTunnels(),
   read: async (name) => (await import("../io/control-socket.ts")).readTunnel(name),
   stop: async (name) => (await import("../io/control-socket.ts")).stopTunnel(name),
 };

@@ -1,6 +1,7 @@
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync } from "node:fs";
 import { DnetError } from "../base/error.ts";
 import type { TunnelConfig } from "../io/tunnel-config.ts";
+import { readToEnd } from "./bounded-read.ts";
 import { MAX_CONFIG_BYTES, parseWgQuick } from "./wg-quick.ts";
 import { printable } from "./wg-quick-sections.ts";
 
@@ -16,10 +17,11 @@ export function readTunnelFile(path: string): { config: TunnelConfig; warnings: 
 function readText(path: string): { text: string; mode: number } {
   const fd = open(path);
   try {
-    const { mode, size } = fstatSync(fd);
-    // A pipe says 0 and is bounded by the parser.
-    if (size > MAX_CONFIG_BYTES) throw unreadable(path, `has ${size} bytes, and at most ${MAX_CONFIG_BYTES} are read`);
-    return { text: new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(fd)), mode };
+    const found = fstatSync(fd);
+    if (found.isDirectory()) throw unreadable(path, "is a directory");
+    const bytes = readToEnd(fd, MAX_CONFIG_BYTES);
+    if (!bytes) throw unreadable(path, `has more than ${MAX_CONFIG_BYTES} bytes, which is more than is read`);
+    return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes), mode: found.mode };
   } catch (cause) {
     if (cause instanceof DnetError) throw cause;
     throw unreadable(path, cause instanceof TypeError ? "is not text in UTF-8" : (cause as Error).message, cause);
@@ -33,7 +35,7 @@ function open(path: string): number {
     return openSync(path, "r");
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === "ENOENT") throw unreadable(path, "does not exist", cause);
+    if (code === "ENOENT" || code === "ENOTDIR") throw unreadable(path, "does not exist", cause);
     if (code !== "EACCES") throw unreadable(path, message, cause);
     throw new DnetError("CONFIG_DENIED", `${printable(path)} may not be read by this user`, {
       failure: "permission",

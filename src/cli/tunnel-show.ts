@@ -14,10 +14,12 @@ export const tunnelShow = command({
       stdout.write(values.json ? `${JSON.stringify(view)}\n` : tunnelText(view, color));
       return;
     }
-    const names = (await tunnels.running()).toSorted();
-    const views = await Promise.all(names.map((name) => tunnels.read(name)));
-    if (values.json) stdout.write(`${JSON.stringify({ schema: "dnet.tunnels/1", tunnels: views })}\n`);
-    else if (views.length === 0) stderr.write("no tunnel is running\n");
-    else stdout.write(views.map((view) => tunnelText(view, color)).join("\n"));
+    const { views, silent } = await tunnels.readAll();
+    const sorted = views.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    for (const name of silent.toSorted())
+      stderr.write(`warning: ${name} does not answer; see dnet tunnel show ${name}\n`);
+    if (values.json) stdout.write(`${JSON.stringify({ schema: "dnet.tunnels/1", tunnels: sorted, silent })}\n`);
+    else if (sorted.length > 0) stdout.write(sorted.map((view) => tunnelText(view, color)).join("\n"));
+    else if (silent.length === 0) stderr.write("no tunnel of this user is running\n");
   },
 });

@@ -19,20 +19,28 @@ export const tunnelUp = command({
     const { config, warnings } = readTunnelFile(path);
     for (const warning of warnings) context.terminal.stderr.write(`${warning}\n`);
     const { tunnels, terminal } = context;
+    await refuseRunning(config.name, context);
     if (values.foreground) {
       const stop = stopSignal();
       const log = (line: string) => terminal.stderr.write(`${new Date().toISOString()} ${line}\n`);
       await tunnels.run(config, { signal: stop, log, onReady: (view) => print(view, values.json, terminal) });
       return;
     }
-    await refuseRunning(config.name, context);
     print(await tunnels.start(config.name, path), values.json, terminal);
   },
 });
 
-/** Before anything is started: a second process would first empty the log of the one that runs. */
+/**
+ * Before anything is started: a second one would empty the log of the one that runs and, being in another network
+ * namespace where its interface's name is free, take its socket.
+ */
 async function refuseRunning(name: string, { tunnels }: Context): Promise<void> {
-  if (!(await tunnels.running()).includes(name)) return;
+  try {
+    await tunnels.read(name);
+  } catch (error) {
+    if (error instanceof DnetError && error.failure === "not-running") return;
+    throw error;
+  }
   throw new DnetError("TUNNEL_RUNNING", `the tunnel ${name} is up already`, { hint: `dnet tunnel down ${name}` });
 }
 

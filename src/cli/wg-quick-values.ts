@@ -1,6 +1,6 @@
 /** The values of a wg-quick file, one function each: text → what it means, or what was expected instead. */
 import { formatIp, type Prefix, parseIp, parsePrefix } from "../base/ip.ts";
-import type { TunnelEndpoint, TunnelSuite } from "../io/tunnel-config.ts";
+import { LEAST_MTU, type TunnelEndpoint, type TunnelSuite } from "../io/tunnel-config.ts";
 
 /** `expected` completes a sentence that begins "expected ". */
 export type Value<T> = { readonly value: T } | { readonly expected: string };
@@ -24,7 +24,7 @@ export function parseListenPort(text: string): Value<number> {
 }
 
 export function parseMtu(text: string): Value<number> {
-  return parseInteger(text, 576, 65535, "576 to 65535 bytes");
+  return parseInteger(text, LEAST_MTU[4], 65535, `${LEAST_MTU[4]} to 65535 bytes`);
 }
 
 /** Seconds; 0 is off. */

@@ -6,7 +6,7 @@
 import { DnetError } from "../base/error.ts";
 import { formatPrefix, network, type Prefix } from "../base/ip.ts";
 import { X25519Key } from "../crypto/x25519.ts";
-import type { TunnelConfig, TunnelPeerConfig } from "../io/tunnel-config.ts";
+import { LEAST_MTU, type TunnelConfig, type TunnelPeerConfig } from "../io/tunnel-config.ts";
 import { type Entry, Problems, printable, readSections, type Section } from "./wg-quick-sections.ts";
 import {
   parseAddressPrefix,
@@ -23,7 +23,6 @@ import {
 
 /** Larger files are refused: at 100 bytes a peer this is ten thousand peers. */
 export const MAX_CONFIG_BYTES = 1024 * 1024;
-const MIN_IPV6_MTU = 1280; // RFC 8200 §5
 
 /**
  * The interface's name that a file stands for: its base name without `.conf`; 15 characters is IFNAMSIZ (linux/if.h)
@@ -58,7 +57,7 @@ export function parseWgQuick(text: string, path: string): TunnelConfig {
     addresses,
     peers: readPeers(
       sections.filter((section) => section.name === "Peer"),
-      new X25519Key(privateKey).publicKey,
+      new X25519Key(privateKey),
       problems,
     ),
   };
@@ -78,17 +77,17 @@ function readAddresses(section: Section, problems: Problems): Prefix[] {
 function readMtu(section: Section, addresses: readonly Prefix[], problems: Problems): number | null {
   const mtu = single(section, "MTU", parseMtu, problems);
   if (!mtu) return null;
-  if (mtu.value < MIN_IPV6_MTU && addresses.some(({ bytes }) => bytes.length === 16)) {
-    throw problems.entry(mtu.entry, `at least ${MIN_IPV6_MTU} bytes, which IPv6 needs, because an Address is IPv6`);
+  if (mtu.value < LEAST_MTU[6] && addresses.some(({ bytes }) => bytes.length === 16)) {
+    throw problems.entry(mtu.entry, `at least ${LEAST_MTU[6]} bytes, which IPv6 needs, because an Address is IPv6`);
   }
   return mtu.value;
 }
 
-function readPeers(sections: readonly Section[], ourPublicKey: Uint8Array, problems: Problems): TunnelPeerConfig[] {
+function readPeers(sections: readonly Section[], ourKey: X25519Key, problems: Problems): TunnelPeerConfig[] {
   const keyLines = new Map<string, number>();
   const holders: Holders = new Map();
   return sections.map((section) => {
-    const publicKey = readPublicKey(section, { ourPublicKey, keyLines }, problems);
+    const publicKey = readPublicKey(section, { ourKey, keyLines }, problems);
     const presharedKey = single(section, "PresharedKey", parseKey, problems)?.value;
     return {
       publicKey,
@@ -104,14 +103,16 @@ function readPeers(sections: readonly Section[], ourPublicKey: Uint8Array, probl
 
 function readPublicKey(
   section: Section,
-  { ourPublicKey, keyLines }: { ourPublicKey: Uint8Array; keyLines: Map<string, number> },
+  { ourKey, keyLines }: { ourKey: X25519Key; keyLines: Map<string, number> },
   problems: Problems,
 ): Uint8Array {
   const { entry, value: publicKey } = required(section, "PublicKey", parseNonzeroKey, problems);
   const text = publicKey.toBase64();
   const before = keyLines.get(text);
   if (before) throw problems.entry(entry, `a key that no other peer has; line ${before} has it already`);
-  if (text === ourPublicKey.toBase64()) throw problems.entry(entry, "the peer's key, and this is our own");
+  if (text === ourKey.publicKey.toBase64()) throw problems.entry(entry, "the peer's key, and this is our own");
+  if (!ourKey.agree(publicKey))
+    throw problems.entry(entry, "a key that someone owns, and this is a point of low order");
   keyLines.set(text, entry.line);
   return publicKey;
 }

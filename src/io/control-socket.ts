@@ -2,10 +2,11 @@
  * How the commands reach a running tunnel: HTTP over a unix socket that only its user can open. `GET /view` answers with a
  * TunnelView; `POST /stop` stops the tunnel and answers when its interface is gone.
  */
-import { chmodSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
+import { whoHoldsTun } from "../../ffi/process.ts";
 import { DnetError } from "../base/error.ts";
-import { makeTunnelDirectory, tunnelDirectory, tunnelSocketPath } from "./paths.ts";
+import { hasTunnelDirectory, makeTunnelDirectory, tunnelDirectory, tunnelLogPath, tunnelSocketPath } from "./paths.ts";
 import type { TunnelView } from "./tunnel-view.ts";
 
 const ANSWER_WITHIN_MS = 5_000;
@@ -16,13 +17,22 @@ export interface ControlHandlers {
   stop(): Promise<void>;
 }
 
-/** Serves until `close`. Whoever holds the interface's name owns its socket, so one that is left over is replaced. */
-export function serveControl(name: string, handlers: ControlHandlers): { close(): Promise<void> } {
-  makeTunnelDirectory();
+export interface ControlServer {
+  /** Nobody finds it any more; who has asked still gets an answer. To be called while the interface is still held. */
+  hide(): void;
+  close(): Promise<void>;
+}
+
+/**
+ * Serves until `close`. Whoever holds the interface's name owns its socket, so one that is left over is replaced: by
+ * renaming, because Bun removes the path that it was given when it stops, and by then the name may be another's.
+ */
+export function serveControl(name: string, handlers: ControlHandlers): ControlServer {
   const path = tunnelSocketPath(name);
-  rmSync(path, { force: true });
+  const ownPath = join(makeTunnelDirectory(), String(process.pid));
+  rmSync(ownPath, { force: true });
   const server = Bun.serve({
-    unix: path,
+    unix: ownPath,
     routes: {
       "/view": { GET: () => Response.json(handlers.view()) },
       "/stop": {
@@ -34,22 +44,31 @@ export function serveControl(name: string, handlers: ControlHandlers): { close()
     },
     fetch: () => new Response("no such resource", { status: 404 }),
   });
-  chmodSync(path, 0o600);
+  chmodSync(ownPath, 0o600);
+  renameSync(ownPath, path);
   return {
-    async close() {
-      await server.stop();
-      rmSync(path, { force: true });
-    },
+    hide: () => rmSync(path, { force: true }),
+    close: () => server.stop(),
   };
 }
 
-/** The names of the tunnels that answer. Sockets of processes that were killed are removed. */
-export async function runningTunnels(): Promise<string[]> {
-  const names = list(tunnelDirectory())
-    .filter((file) => file.endsWith(".sock"))
-    .map((file) => basename(file, ".sock"));
-  const alive = await Promise.all(names.map((name) => answers(name)));
-  return names.filter((_, i) => alive[i]).sort();
+/** The tunnels that answer, and the names of those that run and do not. A socket that a killed one left is neither. */
+export async function readTunnels(): Promise<{ views: TunnelView[]; silent: string[] }> {
+  const files = hasTunnelDirectory() ? readdirSync(tunnelDirectory()) : [];
+  const names = files.filter((file) => file.endsWith(".sock")).map((file) => basename(file, ".sock"));
+  const views: TunnelView[] = [];
+  const silent: string[] = [];
+  const read = async (name: string) => {
+    try {
+      views.push(await readTunnel(name));
+    } catch (error) {
+      if (!(error instanceof DnetError)) throw error;
+      if (error.failure === "unreachable") silent.push(name);
+      else if (error.failure !== "not-running") throw error;
+    }
+  };
+  await Promise.all(names.map(read));
+  return { views, silent };
 }
 
 /** Throws DnetError, failure "not-running", when there is none of that name. */
@@ -65,38 +84,31 @@ export async function stopTunnel(name: string): Promise<void> {
 
 async function ask(name: string, method: string, path: string): Promise<Response> {
   const unix = tunnelSocketPath(name);
+  if (!hasTunnelDirectory()) throw notRunning(name);
   try {
     return await fetch(`http://dnet${path}`, { method, unix, signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
   } catch (cause) {
-    if (cause instanceof DOMException && cause.name === "TimeoutError") {
-      throw new DnetError("TUNNEL_SILENT", `the tunnel ${name} did not answer within ${ANSWER_WITHIN_MS / 1000} s`, {
-        failure: "unreachable",
-        hint: `its log: ${join(tunnelDirectory(), `${name}.log`)}`,
-        cause,
-      });
-    }
-    throw new DnetError("TUNNEL_NOT_RUNNING", `no tunnel named ${name} is running`, {
-      failure: "not-running",
-      hint: "dnet tunnel show, which lists those that are",
-      cause,
-    });
+    throw cause instanceof DOMException && cause.name === "TimeoutError"
+      ? silent(name, cause)
+      : notRunning(name, cause);
   }
 }
 
-async function answers(name: string): Promise<boolean> {
-  try {
-    await readTunnel(name);
-    return true;
-  } catch (error) {
-    if (error instanceof DnetError && error.failure === "not-running") rmSync(tunnelSocketPath(name), { force: true });
-    return error instanceof DnetError && error.failure === "unreachable";
-  }
+function silent(name: string, cause: unknown): DnetError {
+  const holder = whoHoldsTun(name);
+  const end = holder ? `, or end it, and the interface with it: kill -9 ${holder.pid}` : "";
+  return new DnetError("TUNNEL_SILENT", `the tunnel ${name} did not answer within ${ANSWER_WITHIN_MS / 1000} s`, {
+    failure: "unreachable",
+    hint: `again; read its log, ${tunnelLogPath(name)}${end}`,
+    cause,
+  });
 }
 
-function list(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return []; // no tunnel has ever run
-  }
+function notRunning(name: string, cause?: unknown): DnetError {
+  const others = process.getuid?.() === 0 ? "" : "; those of root: sudo dnet tunnel show";
+  return new DnetError("TUNNEL_NOT_RUNNING", `no tunnel named ${name} is running`, {
+    failure: "not-running",
+    hint: `dnet tunnel show, which lists those that are${others}`,
+    cause,
+  });
 }

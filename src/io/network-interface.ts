@@ -92,7 +92,9 @@ function attempt(what: "address" | "route", prefix: Prefix, act: () => void): vo
     const taken = cause.code === "EEXIST";
     const hint = taken
       ? `ip ${what === "route" ? "route show" : "address show to"} ${formatPrefix(prefix)} tells what has it`
-      : "check that this host has that version of IP enabled";
+      : cause.code === "EADDRNOTAVAIL"
+        ? `give an address that one machine can have, which ${formatIp(prefix.bytes)} is not`
+        : "check that this host has that version of IP enabled";
     throw new DnetError(
       taken ? "ROUTE_TAKEN" : "INTERFACE_SETUP",
       `cannot add the ${what} ${formatPrefix(prefix)}: ${cause.message}`,
@@ -139,7 +141,7 @@ function explain(name: string, cause: SyscallError): DnetError {
       const by = holder ? ` (held by ${holder.command}, process ${holder.pid})` : "";
       return new DnetError("INTERFACE_IN_USE", `there is already an interface named ${name}${by}`, {
         failure: "configuration",
-        hint: `dnet tunnel down ${name}, or give the file another name`,
+        hint: `give the file another name, or end what has this one; a tunnel of dnet's: dnet tunnel down ${name}`,
         cause,
       });
     }

@@ -33,6 +33,11 @@ export function makeTunnelDirectory(): string {
   return makePrivateDirectory(tunnelDirectory());
 }
 
+/** Whether there is a tunnels' directory yet. Throws DnetError when it is not ours alone: its sockets may be anyone's. */
+export function hasTunnelDirectory(): boolean {
+  return [runDirectory(), tunnelDirectory()].every((path) => isPrivateDirectory(path));
+}
+
 export function tunnelSocketPath(name: string): string {
   const path = join(tunnelDirectory(), `${name}.sock`);
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
@@ -64,8 +69,15 @@ export function makePrivateDirectory(path: string, uid: number = userId()): stri
       cause,
     });
   }
+  isPrivateDirectory(path, uid);
+  return path;
+}
+
+/** False when there is nothing at `path`. Throws DnetError for anything but a directory that is ours alone. */
+export function isPrivateDirectory(path: string, uid: number = userId()): boolean {
   // lstat, not stat: a symbolic link planted here by another user would otherwise pass as the directory it points to.
-  const found = lstatSync(path);
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (!found) return false;
   const flaw = !found.isDirectory()
     ? "is not a directory"
     : found.uid !== uid
@@ -73,13 +85,11 @@ export function makePrivateDirectory(path: string, uid: number = userId()): stri
       : found.mode & 0o077
         ? `is open to others (mode ${(found.mode & 0o777).toString(8)})`
         : null;
-  if (flaw) {
-    throw new DnetError("RUN_DIRECTORY_UNSAFE", `${path} ${flaw}`, {
-      failure: "permission",
-      hint: `remove it, or: chmod 700 ${path}`,
-    });
-  }
-  return path;
+  if (!flaw) return true;
+  throw new DnetError("RUN_DIRECTORY_UNSAFE", `${path} ${flaw}`, {
+    failure: "permission",
+    hint: "set DNET_RUN_DIR to a directory that is yours alone, with mode 700",
+  });
 }
 
 function requireAbsolute(path: string): string {

@@ -1,5 +1,8 @@
 import type { Prefix } from "../base/ip.ts";
 
+/** An interface's least MTU in bytes: what every IPv4 host takes (RFC 791 §3.1), and what IPv6 needs (RFC 8200 §5). */
+export const LEAST_MTU = { 4: 576, 6: 1280 } as const;
+
 /** What a static tunnel is made of: one interface and its peers, as a wg-quick file (`src/cli/wg-quick.ts`) says it. */
 export interface TunnelConfig {
   /** The interface's name: 1 to 15 characters of `[A-Za-z0-9_=+.-]`. */

@@ -12,14 +12,14 @@ import { SUITE_D, SUITE_W } from "../tunnel/suite.ts";
 import { Tunnel, type TunnelOutput } from "../tunnel/tunnel.ts";
 import { type ControlHandlers, serveControl } from "./control-socket.ts";
 import { cipherProvider } from "./datapath/cipher.ts";
-import { DatapathLink } from "./datapath/link.ts";
+import { DatapathLink, MAX_PEERS } from "./datapath/link.ts";
 import { COLUMN, NO_PEER } from "./datapath/stats.ts";
 import type { WorkerEvent } from "./datapath/worker.ts";
 import { type Drive, drive } from "./drive.ts";
 import { NamedEndpoint, resolveEndpoint } from "./endpoints.ts";
 import { systemRandom } from "./entropy.ts";
 import { createInterface, type NetworkInterface } from "./network-interface.ts";
-import type { TunnelConfig, TunnelPeerConfig } from "./tunnel-config.ts";
+import { LEAST_MTU, type TunnelConfig, type TunnelPeerConfig } from "./tunnel-config.ts";
 import type { TunnelPeerView, TunnelView } from "./tunnel-view.ts";
 import { openUdpPorts } from "./udp-ports.ts";
 import { Underlay } from "./underlay.ts";
@@ -33,7 +33,6 @@ export interface TunnelRunOptions {
 const DEFAULT_LINK_MTU = 1500;
 /** IPv6, UDP, the frame's header and the tag: kept free of a link's MTU over IPv4 too, as in WireGuard. */
 const TUNNEL_OVERHEAD_BYTES = 80;
-const LEAST_MTU = { 4: 576, 6: 1280 };
 /** How often the network below is asked whether it has changed. */
 const NETWORK_LOOK_MS = 1_000;
 /** How often names and paths are looked at again. */
@@ -43,7 +42,16 @@ const SILENT_AFTER_MS = 135_000;
 
 /** Runs until `signal` is aborted or the tunnel is stopped through its socket; then everything it made is gone. Throws DnetError. */
 export async function runTunnel(config: TunnelConfig, options: TunnelRunOptions): Promise<void> {
+  if (config.peers.length > MAX_PEERS) {
+    throw new DnetError("TOO_MANY_PEERS", `${config.name} has ${config.peers.length} peers; at most ${MAX_PEERS} fit`, {
+      failure: "configuration",
+      hint: "spread them over several interfaces",
+    });
+  }
   const resolved = await Promise.all(config.peers.map(({ endpoint }) => endpoint && resolveEndpoint(endpoint)));
+  for (const [i, { endpoint }] of config.peers.entries()) {
+    if (endpoint && !resolved[i]) options.log(`${endpoint.host} does not resolve just now; it is asked for again`);
+  }
   await new RunningTunnel(config, options, openParts(config, resolved), resolved).run();
 }
 
@@ -58,14 +66,15 @@ interface Parts {
 function openParts(config: TunnelConfig, resolved: readonly (Address | null)[]): Parts {
   const { name, addresses, listenPort } = config;
   const sockets = openUdpPorts(listenPort);
+  const underlay = new Underlay();
   try {
-    const underlay = new Underlay();
     const routes = config.peers.flatMap(({ allowedAddresses }) => allowedAddresses);
     const mtus = resolved.map((address) => (address && underlay.mtuTo(address.host)) ?? DEFAULT_LINK_MTU);
     const least = addresses.some(({ bytes }) => bytes.length === 16) ? LEAST_MTU[6] : LEAST_MTU[4];
     const mtu = config.mtu ?? Math.max(least, Math.min(DEFAULT_LINK_MTU, ...mtus) - TUNNEL_OVERHEAD_BYTES);
     return { underlay, sockets, device: createInterface({ name, mtu, addresses, routes }) };
   } catch (error) {
+    underlay.close();
     for (const socket of sockets) socket.close();
     throw error;
   }
@@ -129,14 +138,15 @@ class RunningTunnel implements ControlHandlers {
       setInterval(() => this.#parts.underlay.hasChanged() && this.#followNetwork(), NETWORK_LOOK_MS),
     ];
     try {
-      await this.#link.ready;
-      onReady(this.view());
+      const isUp = this.#link.ready.then(() => true);
+      if (await Promise.race([isUp, this.#stopping.promise.then(() => false)])) onReady(this.view());
       await this.#stopping.promise;
       log(`stopping ${this.#config.name}`);
     } finally {
       for (const look of looks) clearInterval(look);
       this.#drive.stop();
       await this.#link.stop();
+      control.hide();
       this.#parts.device.close();
       this.#parts.underlay.close();
       for (const socket of this.#parts.sockets) socket.close();
@@ -181,6 +191,7 @@ class RunningTunnel implements ControlHandlers {
       "tun-gso-size": device.gsoMaxSize,
       "udp-gso": every(({ features }) => features.gso),
       "udp-gro": every(({ features }) => features.gro),
+      "udp-pktinfo": every(({ features }) => features.pktinfo),
       ipv6: sockets.some(({ family }) => family === 6),
       "aes-256-gcm": cipherProvider("aes-256-gcm"),
       "chacha20-poly1305": cipherProvider("chacha20-poly1305"),
@@ -256,6 +267,7 @@ class RunningTunnel implements ControlHandlers {
         return this.#measurePath(event.peer);
       case "failed": {
         const message = `the datapath of ${this.#config.name} stopped: ${event.message}`;
+        this.#options.log(message); // in the background nobody reads the error any more
         this.#failure = new DnetError("DATAPATH_FAILED", message, {
           hint: "dnet tunnel up again; if it recurs, report it",
         });

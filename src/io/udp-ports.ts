@@ -1,6 +1,6 @@
 /** The tunnel's UDP sockets: one for each version of IP that this host has, on one port. */
 import { SyscallError } from "../../ffi/libc.ts";
-import { whoListens } from "../../ffi/process.ts";
+import { whoHoldsPort } from "../../ffi/process.ts";
 import { UdpSocket } from "../../ffi/udp-linux.ts";
 import { DnetError } from "../base/error.ts";
 
@@ -47,7 +47,7 @@ function isTaken(error: unknown): boolean {
 
 function explain(port: number, cause: SyscallError): DnetError {
   if (cause.code === "EADDRINUSE") {
-    const holder = whoListens("udp", port);
+    const holder = whoHoldsPort(port);
     const by = holder ? ` by ${holder.command}, process ${holder.pid}` : "";
     const hint = "choose another ListenPort, or stop the other program";
     return new DnetError("PORT_IN_USE", `UDP port ${port} is already used${by}`, {

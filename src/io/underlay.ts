@@ -1,10 +1,7 @@
 /** The network below the tunnel: how wide the way to a peer is, and which interface leads there when the tunnel's own routes do not count. */
-import { IFF_UP, type Route, RouteSocket, RouteWatcher } from "../../ffi/netlink.ts";
+import { IFF_UP, type Route, RouteSocket, RouteWatcher, RT_TABLE_MAIN, RTN_UNICAST } from "../../ffi/netlink.ts";
 import type { UdpSocket } from "../../ffi/udp-linux.ts";
 import { network, parseIp } from "../base/ip.ts";
-
-const RT_TABLE_MAIN = 254; // linux/rtnetlink.h
-const RTN_UNICAST = 1;
 
 export class Underlay {
   readonly #netlink = new RouteSocket();

@@ -34,17 +34,6 @@ export class AllowedAddresses {
   lookup6(bytes: Uint8Array, offset: number): number {
     return this.#trie6.lookup(readKey(this.#key6, bytes, offset));
   }
-
-  /** The prefixes of one peer, IPv4 first. */
-  list(peer: number): Prefix[] {
-    const prefixes: Prefix[] = [];
-    for (const trie of [this.#trie4, this.#trie6]) {
-      trie.visit((key, bits, owner) => {
-        if (owner === peer) prefixes.push({ bytes: writeKey(key), bits });
-      });
-    }
-    return prefixes;
-  }
 }
 
 function readKey(into: Int32Array, bytes: Uint8Array, offset: number): Int32Array {
@@ -52,8 +41,4 @@ function readKey(into: Int32Array, bytes: Uint8Array, offset: number): Int32Arra
     into[word] = (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
   }
   return into;
-}
-
-function writeKey(key: Int32Array): Uint8Array {
-  return Uint8Array.from({ length: 4 * key.length }, (_, i) => key[i >> 2]! >>> (24 - 8 * (i & 3)));
 }

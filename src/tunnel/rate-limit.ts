@@ -1,9 +1,9 @@
 import { parseIp } from "../base/ip.ts";
 
-/** More initiations than this within a second, and senders must show a cookie. Each costs us some half a millisecond. */
-export const LOAD_THRESHOLD = 64;
+/** More initiations or forged responses than this within a second, and senders must show a cookie. Each costs half a millisecond. */
+export const LOAD_THRESHOLD = 256;
 
-/** Tells from the initiations of the last second whether we are under load. */
+/** Tells from what came within the last second whether we are under load. */
 export class LoadMeter {
   /** When the last LOAD_THRESHOLD came, as a ring: the oldest stands where the next is written. */
   readonly #times = new Float64Array(LOAD_THRESHOLD).fill(-Infinity);

@@ -15,8 +15,6 @@ export interface Suite {
   /** HASH(construction) and HASH(that ‖ identifier): where every handshake begins (WireGuard paper §5.4.2). */
   readonly chainingKey: Uint8Array;
   readonly hash: Uint8Array;
-  /** Writes the 12-byte nonce of message `counter` (below 2^53) into `nonce`, whose first 4 bytes are zero and stay so. */
-  writeNonce(nonce: Uint8Array, counter: number): void;
 }
 
 export const SUITE_W: Suite = {
@@ -24,9 +22,6 @@ export const SUITE_W: Suite = {
   bit: 0,
   aead: chacha20Poly1305,
   ...beginning("Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s", "WireGuard v1 zx2c4 Jason@zx2c4.com"),
-  writeNonce(nonce, counter) {
-    for (let i = 4; i < 12; i++, counter = Math.floor(counter / 256)) nonce[i] = counter % 256;
-  },
 };
 
 export const SUITE_D: Suite = {
@@ -34,10 +29,6 @@ export const SUITE_D: Suite = {
   bit: SUITE_D_BIT,
   aead: aes256Gcm,
   ...beginning("Noise_IKpsk2_25519_AESGCM_BLAKE2s", "dnet tunnel v1"),
-  // Noise §12.4: AES-GCM's counter is big-endian, where ChaCha's (§12.3) is little-endian.
-  writeNonce(nonce, counter) {
-    for (let i = 11; i >= 4; i--, counter = Math.floor(counter / 256)) nonce[i] = counter % 256;
-  },
 };
 
 /** The suite that a message's first byte names. */

@@ -210,6 +210,7 @@ export class Tunnel implements Machine<TunnelOutput> {
     if (refusal) return refusal;
     const peer = this.#common.byIndex.get(response.receiver);
     const verdict = peer ? peer.receiveResponse(now, from, response) : "unknownIndex";
+    if (verdict === "badDecrypt") this.#load.note(now); // by someone who saw our initiation; it cost us as much as one
     if (peer) this.#schedule(peer);
     return verdict;
   }

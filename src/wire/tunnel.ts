@@ -1,12 +1,13 @@
 /**
- * The WireGuard protocol's messages. The first byte tells the kind and, by its highest bit, the suite: 1–4 in suite W,
- * 0x81–0x84 in suite D (`src/tunnel/suite.ts`). Three zero bytes follow; all numbers are little-endian.
+ * The WireGuard protocol's handshake messages; those that carry data are in `src/io/datapath/frames.ts`. The first byte
+ * tells the kind and, by its highest bit, the suite: 1–3 in suite W, 0x81–0x83 in suite D (`src/tunnel/suite.ts`). Three
+ * zero bytes follow; all numbers are little-endian.
  *
- *   initiation, 148 bytes        response, 92 bytes          cookie reply, 64 bytes     data, 16 bytes and more
- *    0  kind, 3 zero bytes        0  kind, 3 zero bytes       0  kind, 3 zero bytes      0  kind, 3 zero bytes
- *    4  sender index u32          4  sender index u32         4  receiver index u32      4  receiver index u32
- *    8  ephemeral key 32          8  receiver index u32       8  nonce 24                8  counter u64
- *   40  sealed static key 48     12  ephemeral key 32        32  sealed cookie 32       16  sealed packet
+ *   initiation, 148 bytes        response, 92 bytes          cookie reply, 64 bytes
+ *    0  kind, 3 zero bytes        0  kind, 3 zero bytes       0  kind, 3 zero bytes
+ *    4  sender index u32          4  sender index u32         4  receiver index u32
+ *    8  ephemeral key 32          8  receiver index u32       8  nonce 24
+ *   40  sealed static key 48     12  ephemeral key 32        32  sealed cookie 32
  *   88  sealed timestamp 28      44  sealed nothing 16
  *  116  mac1 16, mac2 16         60  mac1 16, mac2 16
  *
@@ -15,14 +16,12 @@
 export const INITIATION = 1;
 export const RESPONSE = 2;
 export const COOKIE_REPLY = 3;
-export const DATA = 4;
 /** Set in the first byte of suite D's messages. */
 export const SUITE_D_BIT = 0x80;
 
 export const INITIATION_BYTES = 148;
 export const RESPONSE_BYTES = 92;
 export const COOKIE_REPLY_BYTES = 64;
-export const DATA_HEADER_BYTES = 16;
 
 const MAC_BYTES = 16;
 
@@ -123,37 +122,6 @@ export function macsOf(datagram: Uint8Array) {
     coveredByMac2: datagram.subarray(0, mac2At),
     mac2: datagram.subarray(mac2At),
   };
-}
-
-/** One object serves for all packets: the datapath allocates nothing for each. */
-export interface DataHeader {
-  suiteBit: number;
-  receiver: number;
-  /** Below 2^53. */
-  counter: number;
-}
-
-/** Writes the 16 bytes of a data message's header at `offset`. */
-export function encodeDataHeader(header: DataHeader, into: Uint8Array, offset: number): void {
-  into[offset] = DATA | header.suiteBit;
-  into[offset + 1] = into[offset + 2] = into[offset + 3] = 0;
-  writeUint32(into, offset + 4, header.receiver);
-  writeUint32(into, offset + 8, header.counter);
-  writeUint32(into, offset + 12, Math.floor(header.counter / 2 ** 32));
-}
-
-/** Fills `header` and returns true, or returns false for anything but a data header with a counter below 2^53. */
-export function decodeDataHeader(bytes: Uint8Array, offset: number, header: DataHeader): boolean {
-  if (bytes.length - offset < DATA_HEADER_BYTES) return false;
-  const kind = bytes[offset]!;
-  if ((kind & ~SUITE_D_BIT) !== DATA || (bytes[offset + 1]! | bytes[offset + 2]! | bytes[offset + 3]!) !== 0)
-    return false;
-  const high = readUint32(bytes, offset + 12);
-  if (high >= 2 ** 21) return false;
-  header.suiteBit = kind & SUITE_D_BIT;
-  header.receiver = readUint32(bytes, offset + 4);
-  header.counter = high * 2 ** 32 + readUint32(bytes, offset + 8);
-  return true;
 }
 
 function start(length: number, kind: number): Uint8Array {

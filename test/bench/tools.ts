@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Actor } from "../support/scene.ts";
 import { DNET, newKeyPair, type TunnelText, wgQuickText } from "../support/tunnel-process.ts";
 import { until } from "../support/until.ts";
+import { withoutLibcrypto } from "../support/without-libcrypto.ts";
 import { Lines } from "./lines.ts";
 import { newestWireGuardGo, type Program } from "./newest-wireguard-go.ts";
 import { INNER, SIDES, type Side, type Stage, TUNNEL_PORT, UNDERLAY } from "./stage.ts";
@@ -47,6 +48,9 @@ export const CHOICES: readonly Choice[] = [
   choice("dnet", "suite D, super-packets while nothing is lost", () => dnet("Suite = dnet")),
   choice("dnet-packets", "suite D, one message a datagram", () => dnet("Suite = dnet\nSuperPackets = off")),
   choice("dnet-w", "suite W, WireGuard's, at both ends", () => dnet("Suite = wireguard")),
+  choice("dnet-w-portable", "suite W on a machine without libcrypto", () =>
+    dnet("Suite = wireguard", withoutLibcrypto),
+  ),
   choice(NEWEST, "the newest in Debian's archive", () => wireGuardGo(newestWireGuardGo())),
   choice(INSTALLED, "the one that is installed here", () => wireGuardGo(installedWireGuardGo())),
   choice("tinc", "tinc as it is installed, in router mode", tinc),
@@ -56,12 +60,14 @@ function choice(name: string, summary: string, make: () => Pick<Tool, "version" 
   return { name, summary, open: () => ({ name, summary, ...make() }) };
 }
 
-function dnet(peerLines: string): Pick<Tool, "version" | "prepare"> {
+type Wrap = (command: readonly string[]) => readonly string[];
+
+function dnet(peerLines: string, wrap: Wrap = (command) => command): Pick<Tool, "version" | "prepare"> {
   const version = Bun.spawnSync([DNET, "version"]).stdout.toString().split("\n")[0]!;
-  return { version, prepare: (stage) => prepareDnet(stage, peerLines) };
+  return { version, prepare: (stage) => prepareDnet(stage, peerLines, wrap) };
 }
 
-function prepareDnet({ scene, ...ends }: Stage, peerLines: string): () => Promise<Running> {
+function prepareDnet({ scene, ...ends }: Stage, peerLines: string, wrap: Wrap): () => Promise<Running> {
   const texts = configure();
   const files = SIDES.map((side) => {
     const path = join(scene.newDirectory(), "dnet0.conf");
@@ -71,7 +77,7 @@ function prepareDnet({ scene, ...ends }: Stage, peerLines: string): () => Promis
   return async () => {
     const actors = files.map(({ side, path, runDirectory }) => {
       const command = [DNET, "tunnel", "up", path, "--foreground", "--json"];
-      return scene.start(ends[side], command, { DNET_RUN_DIR: runDirectory });
+      return scene.start(ends[side], wrap(command), { DNET_RUN_DIR: runDirectory });
     });
     await Promise.all(
       actors.map(async (actor) => {

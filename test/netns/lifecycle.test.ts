@@ -117,6 +117,14 @@ rooted("kill -9 leaves nothing but a socket, and the next up replaces that", asy
   expect(b.isAlive).toBe(true);
 });
 
+rooted("an interface that someone else removes ends its tunnel, loudly", async () => {
+  const tunnel = await up(left, pairTexts().left);
+  left.run("ip", "link", "delete", "dnet0");
+  await until("its process ended", () => !tunnel.isAlive);
+  expect(tunnel.log).toContain("the datapath of dnet0 stopped: SyscallError: read tun");
+  expect(existsSync(tunnel.socketPath)).toBe(false);
+});
+
 rooted("a name, a port or an address that is taken is refused with its holder, and nothing changes", async () => {
   const { left: text } = pairTexts();
   const tunnel = await up(left, text);

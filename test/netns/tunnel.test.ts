@@ -16,6 +16,7 @@ import { echoSizes, ping, transfer } from "../support/traffic.ts";
 import { ensureBuilt, newSecret, TunnelProcess } from "../support/tunnel-process.ts";
 import { inner4, inner6, type PairOptions, pairTexts, routedEnds } from "../support/underlay.ts";
 import { until } from "../support/until.ts";
+import { withoutLibcrypto } from "../support/without-libcrypto.ts";
 
 const rooted = (name: string, run: () => Promise<void>) => test.skipIf(!isRoot)(`${name}${needsRoot}`, run, 60_000);
 const MEGABYTE = 1_000_000;
@@ -116,6 +117,22 @@ rooted("200 MB cross each way, by super-packets once the path has shown itself c
     }
     for (const end of [a, b]) expect((await end.peer()).drops).toEqual({});
   });
+});
+
+rooted("a machine without libcrypto talks to one that has it, in both suites", async () => {
+  for (const suite of ["dnet", "wireguard"] as const) {
+    const texts = pairTexts({ suite });
+    const b = await TunnelProcess.up(scene, right, texts.right);
+    const a = new TunnelProcess(scene, left, texts.left);
+    a.wrap = withoutLibcrypto;
+    await a.up();
+    const { features } = await a.show();
+    expect(features).toMatchObject({ "aes-256-gcm": "node:crypto", "chacha20-poly1305": "noble" });
+    const there = await transfer(left, right, inner4(2), 2 * MEGABYTE);
+    const back = await transfer(right, left, inner6(1), 2 * MEGABYTE);
+    expect([there.received, back.received]).toEqual([there.sent, back.sent]);
+    await Promise.all([a.kill(), b.kill()]);
+  }
 });
 
 rooted("the two ends of different suites make no session, and say why", async () => {

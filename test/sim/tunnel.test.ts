@@ -4,9 +4,8 @@ import { X25519Key } from "../../src/crypto/x25519.ts";
 import { UNHEARD_MS } from "../../src/tunnel/activity-timers.ts";
 import { SUITE_D, SUITE_W } from "../../src/tunnel/suite.ts";
 import { MAX_JITTER_MS, REKEY_TIMEOUT_MS } from "../../src/tunnel/timing.ts";
-import { DATA, SUITE_D_BIT } from "../../src/wire/tunnel.ts";
 import { SeededRandom } from "../support/random.ts";
-import { isKeepalive, ModelEnd } from "../support/tunnel-model.ts";
+import { isData, isKeepalive, ModelEnd } from "../support/tunnel-model.ts";
 
 /**
  * An hour of two ends over a network that loses, delays, reorders and repeats; both restart, and a, which b does not know the
@@ -123,11 +122,11 @@ class World {
 
   #transport(from: Side, to: Side): void {
     for (const { to: address, datagram } of from.model.outbox.splice(0)) {
-      const isData = (datagram[0]! & ~SUITE_D_BIT) === DATA;
-      if (isData) this.#noteRefusal(from, to, datagram);
+      const carriesData = isData(datagram);
+      if (carriesData) this.#noteRefusal(from, to, datagram);
       else this.handshakes++;
       const isLost = this.#random.chance(this.#loss);
-      if (isLost && !isData) for (const { refused } of [from, to]) if (refused) refused.lost++;
+      if (isLost && !carriesData) for (const { refused } of [from, to]) if (refused) refused.lost++;
       if (isLost) continue;
       const source = from.address;
       for (let copies = this.#random.chance(this.#repeat) ? 2 : 1; copies > 0; copies--) {
@@ -135,7 +134,7 @@ class World {
         this.#at(this.now + delayMs, () => {
           if (to.address.host === address.host && to.address.port === address.port) {
             to.model.receive(this.now, source, datagram);
-          } else if (!isData) for (const { refused } of [from, to]) if (refused) refused.lost++;
+          } else if (!carriesData) for (const { refused } of [from, to]) if (refused) refused.lost++;
         });
       }
     }

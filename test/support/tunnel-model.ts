@@ -1,19 +1,13 @@
 import { type Address, sameAddress } from "../../src/base/address.ts";
+import { TAG_BYTES } from "../../src/crypto/aead.ts";
+import { FRAME_HEADER_BYTES, TYPE_W_DATA } from "../../src/io/datapath/frames.ts";
 import { Session, SessionSlots } from "../../src/tunnel/session.ts";
 import type { Suite } from "../../src/tunnel/suite.ts";
 import { Tunnel, type TunnelOutput } from "../../src/tunnel/tunnel.ts";
-import {
-  DATA,
-  DATA_HEADER_BYTES,
-  type DataHeader,
-  decodeDataHeader,
-  encodeDataHeader,
-  SUITE_D_BIT,
-} from "../../src/wire/tunnel.ts";
+import { SUITE_D_BIT } from "../../src/wire/tunnel.ts";
 import type { SeededRandom } from "./random.ts";
 import { UNIX_ORIGIN_MS } from "./tunnel-ends.ts";
 
-const TAG_BYTES = 16;
 const MAX_WAITING = 8;
 
 export interface ModelOptions {
@@ -25,9 +19,14 @@ export interface ModelOptions {
   readonly random: SeededRandom;
 }
 
+/** Whether a datagram of a ModelEnd is a data message. */
+export function isData(datagram: Uint8Array): boolean {
+  return (datagram[0]! & ~SUITE_D_BIT) === TYPE_W_DATA;
+}
+
 /** Whether a data message of a ModelEnd is empty. */
 export function isKeepalive(datagram: Uint8Array): boolean {
-  return datagram.length === DATA_HEADER_BYTES + TAG_BYTES;
+  return datagram.length === FRAME_HEADER_BYTES + TAG_BYTES;
 }
 
 /**
@@ -41,7 +40,6 @@ export class ModelEnd {
   readonly slots: SessionSlots<null>;
   readonly sessions = new Map<number, Session<null>>();
   readonly #activity = { unansweredSince: 0, unheardSince: 0, lastTraversalAt: 0 };
-  readonly #header: DataHeader = { suiteBit: 0, receiver: 0, counter: 0 };
   #endpoint: Address | null;
   #waiting: number[] = [];
   #hasWished = false;
@@ -72,21 +70,21 @@ export class ModelEnd {
   }
 
   receive(now: number, from: Address, datagram: Uint8Array): void {
-    if ((datagram[0]! & ~SUITE_D_BIT) === DATA) this.#receiveData(now, from, datagram);
+    if (isData(datagram)) this.#receiveData(now, from, datagram);
     else this.tunnel.receive(now, from, datagram);
     this.#settle(now);
   }
 
   #receiveData(now: number, from: Address, datagram: Uint8Array): void {
-    const header = this.#header;
-    if (!decodeDataHeader(datagram, 0, header)) throw new Error("a data message is whole");
-    const session = this.sessions.get(header.receiver);
+    const view = new DataView(datagram.buffer, datagram.byteOffset);
+    const session = this.sessions.get(view.getUint32(4, true));
+    const counter = view.getUint32(8, true);
     if (!session || session.expired(now)) return;
     const { suite, receiveKey, localIndex } = session.keys;
     const tag = datagram.subarray(-TAG_BYTES);
-    if (suite.bit !== header.suiteBit || !tag.every((byte, i) => byte === receiveKey[i])) return;
-    if (!session.window.check(header.counter)) return;
-    session.window.accept(header.counter);
+    if (suite.bit !== (datagram[0]! & SUITE_D_BIT) || !tag.every((byte, i) => byte === receiveKey[i])) return;
+    if (!session.window.check(counter)) return;
+    session.window.accept(counter);
 
     const activity = this.#activity;
     activity.lastTraversalAt = now;
@@ -103,7 +101,7 @@ export class ModelEnd {
     if (this.slots.current?.staleOnReceive(now)) this.#wish(now);
     if (isKeepalive(datagram)) return;
     activity.unansweredSince ||= now;
-    this.delivered.push(new DataView(datagram.buffer, datagram.byteOffset).getUint32(DATA_HEADER_BYTES));
+    this.delivered.push(view.getUint32(FRAME_HEADER_BYTES));
   }
 
   /** Does what the tunnel's outputs ask, until there are no more. */
@@ -160,10 +158,12 @@ export class ModelEnd {
       return false;
     }
     const { suite, remoteIndex, sendKey } = session.keys;
-    const datagram = new Uint8Array(DATA_HEADER_BYTES + (packet === null ? 0 : 4) + TAG_BYTES);
-    const counter = session.sendCounter++;
-    encodeDataHeader({ suiteBit: suite.bit, receiver: remoteIndex, counter }, datagram, 0);
-    if (packet !== null) new DataView(datagram.buffer).setUint32(DATA_HEADER_BYTES, packet);
+    const datagram = new Uint8Array(FRAME_HEADER_BYTES + (packet === null ? 0 : 4) + TAG_BYTES);
+    const view = new DataView(datagram.buffer);
+    view.setUint8(0, TYPE_W_DATA | suite.bit);
+    view.setUint32(4, remoteIndex, true);
+    view.setUint32(8, session.sendCounter++, true);
+    if (packet !== null) view.setUint32(FRAME_HEADER_BYTES, packet);
     datagram.set(sendKey.subarray(0, TAG_BYTES), datagram.length - TAG_BYTES);
     this.outbox.push({ to: this.#endpoint, datagram });
 

@@ -82,6 +82,8 @@ export class TunnelProcess {
   readonly #scene: Scene;
   readonly #runDirectory: string;
   readonly #file: string;
+  /** What the command that brings it up becomes: another environment, say. */
+  wrap = (command: readonly string[]): readonly string[] => command;
   #actor: Actor | null = null;
 
   constructor(
@@ -122,7 +124,7 @@ export class TunnelProcess {
   }
 
   async up(): Promise<void> {
-    const actor = this.#scene.start(this.namespace, this.upCommand, this.environment);
+    const actor = this.#scene.start(this.namespace, this.wrap(this.upCommand), this.environment);
     this.#actor = actor;
     let stdout = "";
     void (async () => {

@@ -36,6 +36,8 @@ test("the same input gives the same bytes, without a path of this machine, that 
 
   const foreign = join(alone, "foreign.js");
   writeFileSync(foreign, "console.log('foreign code runs');");
-  const env = { BUN_OPTIONS: `--preload=${foreign}` };
-  expect(Bun.spawnSync([join(alone, "dnet"), "version"], { env }).stdout.toString()).not.toContain("foreign code");
+  const preloaded = Bun.spawnSync([join(alone, "dnet"), "version"], { env: { BUN_OPTIONS: `--preload=${foreign}` } });
+  expect(preloaded.stdout.toString()).not.toContain("foreign code");
+  const asBun = Bun.spawnSync([join(alone, "dnet"), foreign], { env: { BUN_BE_BUN: "1" } });
+  expect([asBun.exitCode, asBun.stdout.toString()]).toEqual([2, ""]);
 }, 60_000);

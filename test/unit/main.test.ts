@@ -34,6 +34,13 @@ test("a pipe whose reader has gone ends the words, quietly", () => {
   expect(stderr.toString()).toBe("");
 });
 
+test("a result that a full disk does not take is an error; words for people are lost", () => {
+  const line = `"${process.execPath}" "${MAIN}" version > /dev/full; echo $?; "${process.execPath}" "${MAIN}" x 2> /dev/full; echo $?`;
+  const { stdout, stderr } = Bun.spawnSync(["bash", "-c", line]);
+  expect(stdout.toString()).toBe("1\n2\n");
+  expect(stderr.toString()).toStartWith("error OUTPUT_FAILED: the result cannot be written: ENOSPC");
+});
+
 test("nothing is coloured in a pipe", () => {
   expect(dnet(["tunnel", "--help"]).stdout).not.toContain("\x1b");
 });

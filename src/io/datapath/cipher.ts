@@ -9,9 +9,9 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { hasLibcrypto, NativeCipher, type NativeCipherName } from "../../../ffi/libcrypto.ts";
+import { TAG_BYTES } from "../../crypto/aead.ts";
 import { Arena } from "./arena.ts";
 
-export const TAG_BYTES = 16;
 const NONCE_BYTES = 12;
 
 export interface PacketCipher {

@@ -3,10 +3,10 @@
  * Everything here may be a stranger's: nothing throws, nothing is allocated for it, and each refusal is counted.
  */
 import type { Address } from "../../base/address.ts";
+import { TAG_BYTES } from "../../crypto/aead.ts";
 import type { AllowedAddresses } from "../../tunnel/allowed-addresses.ts";
 import type { Arena } from "./arena.ts";
 import { updateChecksum } from "./checksum.ts";
-import { TAG_BYTES } from "./cipher.ts";
 import type { Coalescer, TunPort } from "./coalescer.ts";
 import {
   BUNDLE_ENTRY_BYTES,

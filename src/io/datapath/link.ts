@@ -50,12 +50,16 @@ export class DatapathLink {
       else if (event.type === "stopped") stopped.resolve();
       else if (event.type === "datagrams") this.#drain(handlers);
       else handlers.onEvent(event);
+      if (event.type === "failed") stopped.resolve(); // it has left its loop, too
     });
     const worker = new Worker(new URL("./worker.ts", import.meta.url), {
       workerData: start,
       transferList: [channel.port2],
     });
-    worker.on("error", (error: Error) => handlers.onEvent({ type: "failed", message: String(error) }));
+    worker.on("error", (error: Error) => {
+      handlers.onEvent({ type: "failed", message: String(error) });
+      stopped.resolve();
+    });
   }
 
   apply(command: WorkerCommand): void {

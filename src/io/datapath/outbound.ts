@@ -4,10 +4,10 @@
  * A super-packet of the kernel's is sealed whole where `SuperPacketPolicy` allows, otherwise packet by packet. Small packets that
  * were read together share one message, a bundle: nobody waits for company (suite D; 1.7 times the packets per second).
  */
+import { TAG_BYTES } from "../../crypto/aead.ts";
 import type { AllowedAddresses } from "../../tunnel/allowed-addresses.ts";
 import type { Arena } from "./arena.ts";
 import { finishChecksum } from "./checksum.ts";
-import { TAG_BYTES } from "./cipher.ts";
 import type { Coalescer, TunPort } from "./coalescer.ts";
 import {
   BUNDLE_ENTRY_BYTES,

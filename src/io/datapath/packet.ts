@@ -7,7 +7,6 @@ export const ICMP6 = 58;
 
 export const TCP_FIN = 0x01;
 export const TCP_SYN = 0x02;
-export const TCP_RST = 0x04;
 export const TCP_PSH = 0x08;
 export const TCP_CWR = 0x80;
 

@@ -33,11 +33,7 @@ export async function dnet(
 export class FakeTerminal implements Terminal {
   output = "";
   errors = "";
-  readonly isTty: boolean;
-
-  constructor(readonly color = false) {
-    this.isTty = color;
-  }
+  constructor(readonly color = false) {}
 
   readonly stdout = {
     write: (text: string) => {
@@ -51,13 +47,17 @@ export class FakeTerminal implements Terminal {
   };
 }
 
-/** Tunnels that are only views; `stop` takes them out of the list. */
-export function fakeTunnels(views: readonly TunnelView[]): TunnelControl & { readonly started: string[] } {
+/** Tunnels that are only views; `stop` takes them out of the list. Those in `silent` run and do not answer. */
+export function fakeTunnels(
+  views: readonly TunnelView[],
+  silent: readonly string[] = [],
+): TunnelControl & { readonly started: string[] } {
   const all = new Map(views.map((view) => [view.name, view]));
   const started: string[] = [];
   const find = (name: string): TunnelView => {
     const view = all.get(name);
     if (view) return view;
+    if (silent.includes(name)) throw new DnetError("TUNNEL_SILENT", "no answer", { failure: "unreachable" });
     throw new DnetError("TUNNEL_NOT_RUNNING", `no tunnel ${name} is running`, { failure: "not-running" });
   };
   return {
@@ -70,7 +70,7 @@ export function fakeTunnels(views: readonly TunnelView[]): TunnelControl & { rea
       started.push(path);
       return { ...emptyView, name };
     },
-    running: async () => [...all.keys()],
+    readAll: async () => ({ views: [...all.values()], silent }),
     read: async (name) => find(name),
     stop: async (name) => {
       find(name);

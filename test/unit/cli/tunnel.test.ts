@@ -74,6 +74,7 @@ test("up starts nothing when the file is bad, or the tunnel is up already", asyn
   expect(bad.exitCode).toBe(9);
   const again = await dnet(["tunnel", "up", good("wg3.conf")], { tunnels });
   expect(again.stderr).toBe("error TUNNEL_RUNNING: the tunnel wg3 is up already\ntry dnet tunnel down wg3\n");
+  expect((await dnet(["tunnel", "up", good("wg3.conf"), "--foreground"], { tunnels })).stderr).toBe(again.stderr);
   expect(tunnels.started).toEqual([]);
 });
 
@@ -96,8 +97,10 @@ test("a file that is absent, a folder, too large or not text is refused as bad c
     throw new Error(`accepted ${path}`);
   };
   expect(refused(join(folder, "none.conf"))).toBe(`${join(folder, "none.conf")} does not exist`);
-  expect(refused(folder)).toContain("EISDIR");
-  expect(refused(file("big.conf", new Uint8Array(1024 * 1024 + 1)))).toContain("1048577 bytes");
+  expect(refused(folder)).toBe(`${folder} is a directory`);
+  expect(refused(join(good("under.conf"), "wg0.conf"))).toEndWith("wg0.conf does not exist");
+  expect(refused("/dev/zero")).toBe("/dev/zero has more than 1048576 bytes, which is more than is read");
+  expect(refused(file("big.conf", new Uint8Array(1024 * 1024 + 1)))).toContain("has more than 1048576 bytes");
   expect(refused(file("latin.conf", Uint8Array.of(0x5b, 0xe9, 0x5d)))).toContain("is not text in UTF-8");
 });
 
@@ -119,8 +122,24 @@ test("show without a name shows all tunnels in order, and none is no failure", a
   const all = (await dnet(["tunnel", "show", "--json"], { tunnels })).json();
   expect(all).toMatchObject({ schema: "dnet.tunnels/1", tunnels: [{ name: "wg0" }, { name: "wg1" }] });
   const none = await dnet(["tunnel", "show"]);
-  expect(none).toMatchObject({ exitCode: 0, stdout: "", stderr: "no tunnel is running\n" });
-  expect((await dnet(["tunnel", "show", "--json"])).json()).toEqual({ schema: "dnet.tunnels/1", tunnels: [] });
+  expect(none).toMatchObject({ exitCode: 0, stdout: "", stderr: "no tunnel of this user is running\n" });
+  const json = (await dnet(["tunnel", "show", "--json"])).json();
+  expect(json).toEqual({ schema: "dnet.tunnels/1", tunnels: [], silent: [] });
+});
+
+test("a tunnel that does not answer hides none of the others, and is not started a second time", async () => {
+  const tunnels = fakeTunnels([{ ...emptyView, name: "wg1" }], ["wg0"]);
+  const { exitCode, stdout, stderr } = await dnet(["tunnel", "show"], { tunnels });
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 0,
+    stderr: "warning: wg0 does not answer; see dnet tunnel show wg0\n",
+  });
+  expect(stdout).toStartWith("interface: wg1\n");
+  expect((await dnet(["tunnel", "show", "--json"], { tunnels })).json()).toMatchObject({ silent: ["wg0"] });
+  for (const option of [[], ["--foreground"]]) {
+    const up = await dnet(["tunnel", "up", good("wg0.conf"), ...option], { tunnels });
+    expect({ exitCode: up.exitCode, started: tunnels.started }).toEqual({ exitCode: 6, started: [] });
+  }
 });
 
 test("show with a name shows that one, and says 3 when it does not run", async () => {

@@ -198,6 +198,8 @@ test("no two peers share a key or a prefix, and none has our own key", () => {
   );
   const own = new X25519Key(Uint8Array.fromBase64(PRIVATE)).publicKey.toBase64();
   expect(refused(INTERFACE + peer(own, "10.0.0.1"))).toContain("expected the peer's key, and this is our own");
+  const lowOrder = `AQ${"A".repeat(41)}=`; // the point 1 (RFC 7748 §6.1): whatever our key, they would agree on zeros
+  expect(refused(INTERFACE + peer(lowOrder, "10.0.0.1"))).toContain("line 4: PublicKey = AQAAA");
   // Overlapping prefixes are no conflict: the longest that matches wins.
   expect(parseWgQuick(INTERFACE + peer(PEER, "10.0.0.0/8") + peer(OTHER, "10.1.0.0/16"), "wg0.conf").peers.length).toBe(
     2,

@@ -1,3 +1,4 @@
+import { type Pointer, read } from "bun:ffi";
 import { expect, test } from "bun:test";
 import { constants, uptime } from "node:os";
 import {
@@ -41,12 +42,11 @@ test("errno names agree with the system's own, and the rest have a number", () =
 });
 
 test("memory keeps its address while its views are used and garbage is collected", () => {
-  const { memcpy } = libc();
-  const [from, to] = [Memory.of(Uint8Array.of(1, 2, 3, 4)), new Memory(4)];
+  const memory = Memory.of(Uint8Array.of(1, 2, 3, 4));
   Bun.gc(true);
-  memcpy(to.address, from.address, 4);
-  expect([...to.bytes]).toEqual([1, 2, 3, 4]);
-  expect(to.view.getUint32(0, true)).toBe(0x04030201);
+  memory.bytes[3] = 5;
+  expect(read.u32(memory.address as Pointer, 0)).toBe(0x05030201);
+  expect(memory.view.getUint32(0, true)).toBe(0x05030201);
   expect([...cstring("é").bytes]).toEqual([0xc3, 0xa9, 0]);
 });
 

@@ -1,13 +1,12 @@
+import { type Pointer, toArrayBuffer } from "bun:ffi";
 import { expect, test } from "bun:test";
-import { libc, Memory } from "../../../ffi/libc.ts";
+import { Memory } from "../../../ffi/libc.ts";
 import { decodeSockaddr, encodeSockaddr } from "../../../ffi/sockaddr.ts";
 import { cmsgSpace, Destination } from "../../../ffi/udp-destination.ts";
 
 /** What the kernel would read at an address. */
 function peek(address: number, length: number): string {
-  const copy = new Memory(length);
-  libc().memcpy(copy.address, address, length);
-  return Buffer.from(copy.bytes).toString("hex");
+  return Buffer.from(toArrayBuffer(address as Pointer, 0, length)).toString("hex");
 }
 
 /** An address as msghdr holds it: 8 bytes, little-endian. */

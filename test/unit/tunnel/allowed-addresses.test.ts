@@ -32,8 +32,6 @@ test("a prefix given to another peer moves, and the bits beyond its length do no
   table.insert(prefix("10.0.0.1/24"), 1);
   table.insert(prefix("10.0.0.2/24"), 2);
   expect(lookup(table, "10.0.0.1")).toBe(2);
-  expect(table.list(1)).toEqual([]);
-  expect(table.list(2).map(formatPrefix)).toEqual(["10.0.0.0/24"]);
 });
 
 test("a removed peer's packets go to whoever has the next shorter prefix", () => {
@@ -74,9 +72,6 @@ test("it agrees with a plain list, through insertions and removals", () => {
         if (lookupBytes(table, address) !== plainLookup(plain, address))
           throw new Error(`seed ${seed} step ${step}: ${address}`);
       }
-      const listed = table.list(peer).map(formatPrefix).sort();
-      const expected = plain.filter((entry) => entry.peer === peer).map((entry) => formatPrefix(entry.prefix));
-      expect(listed).toEqual(expected.sort());
     }
   }
 });

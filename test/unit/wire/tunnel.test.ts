@@ -1,13 +1,10 @@
 import { expect, test } from "bun:test";
 import {
   type CookieReply,
-  type DataHeader,
   decodeCookieReply,
-  decodeDataHeader,
   decodeInitiation,
   decodeResponse,
   encodeCookieReply,
-  encodeDataHeader,
   encodeInitiation,
   encodeResponse,
   type Initiation,
@@ -84,13 +81,10 @@ for (const { name, bytes, hex, message, decode } of kinds) {
 
 test("no bytes make a decoder throw", () => {
   const random = new SeededRandom(1);
-  const header: DataHeader = { suiteBit: 0, receiver: 0, counter: 0 };
   for (let round = 0; round < 3000; round++) {
-    const bytes = random.bytes(random.pick([random.below(200), 148, 92, 64, 16]));
-    if (random.chance(0.5))
-      bytes.set([random.pick([1, 2, 3, 4, 0x81, 0x82, 0x83, 0x84]), 0, 0, 0].slice(0, bytes.length));
+    const bytes = random.bytes(random.pick([random.below(200), 148, 92, 64]));
+    if (random.chance(0.5)) bytes.set([random.pick([1, 2, 3, 0x81, 0x82, 0x83]), 0, 0, 0].slice(0, bytes.length));
     for (const decode of [decodeInitiation, decodeResponse, decodeCookieReply]) decode(bytes);
-    decodeDataHeader(bytes, random.below(220), header);
   }
 });
 
@@ -98,30 +92,4 @@ test("the macs are the last 32 bytes, and each covers what stands before it", ()
   const { coveredByMac1, mac1, coveredByMac2, mac2 } = macsOf(encodeInitiation(initiation));
   expect([coveredByMac1.length, mac1.byteOffset, mac1.length]).toEqual([116, 116, 16]);
   expect([coveredByMac2.length, mac2.byteOffset, mac2.length]).toEqual([132, 132, 16]);
-});
-
-test("a data header has the paper's bytes, at any offset", () => {
-  const bytes = filled(20, 0xee);
-  encodeDataHeader({ suiteBit: SUITE_D_BIT, receiver: 0xfffefdfc, counter: 2 ** 32 * 5 + 0x80000001 }, bytes, 2);
-  expect(bytes.toHex()).toBe("eeee84000000fcfdfeff0100008005000000eeee");
-  const header: DataHeader = { suiteBit: 0, receiver: 0, counter: 0 };
-  expect(decodeDataHeader(bytes, 2, header)).toBe(true);
-  expect(header).toEqual({ suiteBit: SUITE_D_BIT, receiver: 0xfffefdfc, counter: 2 ** 32 * 5 + 0x80000001 });
-});
-
-test("data headers that are short, of another kind, or with a counter of 2^53 or more are refused", () => {
-  const header: DataHeader = { suiteBit: 7, receiver: 7, counter: 7 };
-  const bytes = new Uint8Array(16);
-  encodeDataHeader({ suiteBit: 0, receiver: 1, counter: 2 ** 53 - 1 }, bytes, 0);
-  const refused = [
-    bytes.subarray(0, 15),
-    bytes.with(0, 3),
-    bytes.with(0, 0x44),
-    bytes.with(2, 1),
-    bytes.with(14, 0x20),
-  ];
-  for (const wrong of refused) expect(decodeDataHeader(wrong, 0, header)).toBe(false);
-  expect(header).toEqual({ suiteBit: 7, receiver: 7, counter: 7 });
-  expect(decodeDataHeader(bytes, 0, header)).toBe(true);
-  expect(header.counter).toBe(2 ** 53 - 1);
 });

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { hasLibcrypto } from "../../../../ffi/libcrypto.ts";
+import { TAG_BYTES } from "../../../../src/crypto/aead.ts";
 import { Arena } from "../../../../src/io/datapath/arena.ts";
 import {
   type CipherName,
@@ -7,7 +8,6 @@ import {
   createCipher,
   createPortableCipher,
   type PacketCipher,
-  TAG_BYTES,
 } from "../../../../src/io/datapath/cipher.ts";
 import { payloadOf } from "../../../support/packets.ts";
 import { SeededRandom } from "../../../support/random.ts";
