@@ -135,6 +135,12 @@ test("a file is named for its subject", () => {
   expect(all.filter((path) => /^(utils?|helpers?|misc|common)\./.test(basename(path)))).toEqual([]);
 });
 
+test("CD-09 a test that needs root says so in its name when it is skipped", () => {
+  const rooted = sourceFiles("test").filter((path) => path.startsWith("test/netns/"));
+  expect(rooted.length).toBeGreaterThan(0);
+  expect(rooted.filter((path) => !/skipIf\(!\w+\)\(`\$\{name\}\$\{needs/.test(read(path)))).toEqual([]);
+});
+
 test("the scan itself sees every form of import, and no comment or string", () => {
   const code = `
     import { a } from "./a.ts"; // import "./no.ts"

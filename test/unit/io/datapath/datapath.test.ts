@@ -165,7 +165,7 @@ test("of several peers each gets its own packets, in order, and hears of nobody 
   }
 });
 
-test("packets around the bundles' limits arrive", () => {
+test("EV-56 packets around the bundles' limits arrive as they were, never merged or split", () => {
   const { a, b } = pair({ a: { mtu: 1420 } });
   for (let length = 680; length <= 720; length++) {
     const packets = [length, 1420 - length - 4, 1420 - length - 3, 28, 28].map((bytes) =>
