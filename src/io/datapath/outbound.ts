@@ -61,7 +61,7 @@ export class Outbound<Destination> {
   readonly #segmenter: Segmenter;
   readonly #superCheck = new SuperPacketCheck();
   readonly #tooBig: TooBigReplies;
-  readonly #scratch: number; // a sealed super-packet before it is cut, or a report
+  readonly #scratch: number; // a report, or nothing: a keepalive
   readonly #saved = new Uint8Array(new ArrayBuffer(ALIGN + 1));
 
   // The open bundle; none while #bundlePackets is 0.
@@ -77,7 +77,7 @@ export class Outbound<Destination> {
     this.#arena = options.arena;
     this.#stats = options.stats;
     this.#tunBuffer = this.#arena.reserve(TUN_BUFFER_BYTES);
-    this.#scratch = this.#arena.reserve(TUN_BUFFER_BYTES + TAG_BYTES);
+    this.#scratch = this.#arena.reserve(64);
     this.#bundle = this.#arena.reserve(TUN_BUFFER_BYTES);
     this.#segmenter = new Segmenter(this.#arena);
     this.#tooBig = new TooBigReplies(this.#arena);
@@ -244,15 +244,16 @@ export class Outbound<Destination> {
 
     this.#closeBundle();
     const counter = session.sendCounter++;
-    session.cipher.sealer.seal(PREFIX_SUPER, counter, source, length, this.#scratch);
+    const tos = ecnOf(view, source + VNET_BYTES);
+    session.cipher.sealer.seal(PREFIX_SUPER, counter, source, length, source);
     const segment = FRAME_HEADER_BYTES + pieceBytes;
-    const train = this.#o.train.whole(peer, trainBytes, segment, ecnOf(view, source + VNET_BYTES));
+    const train = this.#o.train.whole(peer, trainBytes, segment, tos);
     for (let i = 0; i < count; i++) {
       const at = train + i * segment;
       const word = TYPE_D_SUPER | (i << 16) | (count << 24);
       writeFrameHeader(this.#arena, at, word, session.keys.remoteIndex, counter);
-      const from = this.#scratch + i * pieceBytes;
-      bytes.copyWithin(at + FRAME_HEADER_BYTES, from, Math.min(from + pieceBytes, this.#scratch + sealedBytes));
+      const from = source + i * pieceBytes;
+      bytes.copyWithin(at + FRAME_HEADER_BYTES, from, Math.min(from + pieceBytes, source + sealedBytes));
     }
     this.#o.train.flush();
     this.#stats.add(peer.index, COLUMN.superPacketsSent, 1);
