@@ -169,6 +169,7 @@ function report({ json, seconds, groups }: Options, tools: readonly Tool[], roun
 
 const FOOTNOTES = [
   `UDP: the highest rate that loses less than 1 %; what ${RAW} reaches is the generator's own limit.`,
+  "TCP: after one second of it that does not count, for every tool.",
   "CPU: user and system time of the tool's processes at both ends per 10⁹ bytes of payload, TCP A→B.",
   "RSS counts the text that both ends share twice, PSS once. Loss: 1 % of single datagrams each way, without delay.",
 ].join("\n");
