@@ -17,7 +17,7 @@ import { type DatagramPort, Inbound, type LiveSession } from "./inbound.ts";
 import { Outbound } from "./outbound.ts";
 import { type Ciphers, DatapathPeer, type PeerControl } from "./peer.ts";
 import { COLUMN, NO_PEER, type Stats } from "./stats.ts";
-import { SuperPacketPolicy } from "./super-packets.ts";
+import { SharingPolicy } from "./super-packets.ts";
 import { type Sender, Train } from "./train.ts";
 
 export type SuiteName = "wireguard" | "dnet";
@@ -157,7 +157,7 @@ export class Datapath<Destination> {
       session.cipher.opener.close();
     });
     const { mtu, control } = this.#o;
-    const policy = new SuperPacketPolicy(superPackets);
+    const policy = new SharingPolicy(superPackets);
     this.#peers[index] = new DatapathPeer(index, suite === "dnet" ? SUITE_D : SUITE_W, slots, policy, mtu, control);
     for (const prefix of allowed) this.#routes.insert(prefix, index);
   }

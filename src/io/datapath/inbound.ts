@@ -296,8 +296,8 @@ export class Inbound<Destination> {
     if (!current || view.getUint32(this.#plain + 4, true) !== current.keys.remoteIndex) return; // of a session since replaced
     const highest = view.getUint32(this.#plain, true);
     if (highest >= current.sendCounter) return this.#drop(peer.index, COLUMN.malformed);
-    peer.superPackets.report(current.keys.localIndex, highest, view.getUint32(this.#plain + 8, true));
-    this.#stats.set(peer.index, COLUMN.superPackets, peer.superPackets.on ? 1 : 0);
+    peer.sharing.report(current.keys.localIndex, highest, view.getUint32(this.#plain + 8, true));
+    this.#stats.set(peer.index, COLUMN.superPackets, peer.sharing.superPackets ? 1 : 0);
   }
 
   /** Reports on what came in this turn, where it is time. */

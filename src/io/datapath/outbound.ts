@@ -1,7 +1,7 @@
 /**
  * TUN → UDP: reads packets, finds whose they are, seals them and sends them in trains.
  *
- * A super-packet of the kernel's is sealed whole where `SuperPacketPolicy` allows, otherwise packet by packet. Small packets that
+ * A super-packet of the kernel's is sealed whole where `SharingPolicy` allows, otherwise packet by packet. Small packets that
  * were read together share one message, a bundle: nobody waits for company (suite D; 1.7 times the packets per second).
  */
 import { TAG_BYTES } from "../../crypto/aead.ts";
@@ -171,7 +171,7 @@ export class Outbound<Destination> {
     }
     clampMss(view, at, headers, peer.mtu, partial);
     const tos = ecnOf(view, at);
-    if (isDnet && headers.length + BUNDLE_ENTRY_BYTES <= peer.mtu / 2) {
+    if (isDnet && peer.sharing.bundles && headers.length + BUNDLE_ENTRY_BYTES <= peer.mtu / 2) {
       return this.#addToBundle(peer, session, at, headers.length, partial, tos);
     }
     this.#closeBundle();
@@ -231,7 +231,7 @@ export class Outbound<Destination> {
 
   /** Sends the super-packet in the TUN buffer as one message; false when it must go packet by packet. */
   #super(peer: DatapathPeer<Destination>, session: DatapathSession, length: number): boolean {
-    if (!peer.superPackets.on) return false;
+    if (!peer.sharing.superPackets) return false;
     const { bytes, view } = this.#arena;
     const source = this.#tunBuffer;
     view.setUint16(source + 2, this.#headers.headerBytes, true); // the kernel's own may count some payload

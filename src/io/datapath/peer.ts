@@ -2,7 +2,7 @@
 import type { Session, SessionSlots } from "../../tunnel/session.ts";
 import type { Suite } from "../../tunnel/suite.ts";
 import type { PacketCipher } from "./cipher.ts";
-import { ReportSchedule, type SuperPacketPolicy } from "./super-packets.ts";
+import { ReportSchedule, type SharingPolicy } from "./super-packets.ts";
 import type { TrainPeer } from "./train.ts";
 
 /** A session's two directions. */
@@ -39,7 +39,7 @@ export class DatapathPeer<Destination> implements TrainPeer<Destination> {
     readonly index: number,
     readonly suite: Suite,
     readonly slots: SessionSlots<Ciphers>,
-    readonly superPackets: SuperPacketPolicy,
+    readonly sharing: SharingPolicy,
     readonly interfaceMtu: number,
     readonly control: PeerControl,
   ) {

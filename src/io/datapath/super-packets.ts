@@ -23,9 +23,17 @@ const FIRST_CLEAN_RUN = 4096;
 /** Each loss while they are on asks for a run four times as long the next time, up to this. */
 const LONGEST_CLEAN_RUN = 2 ** 20;
 
-/** The sender's side, for one peer: whether super-packets are on. */
-export class SuperPacketPolicy {
-  on = false;
+/** After a loss, so many messages without another before packets share one again. */
+const BUNDLES_AFTER = 1024;
+
+/** The sender's side, for one peer: which packets may share a message, and so be lost together. */
+export class SharingPolicy {
+  superPackets = false;
+  /**
+   * Small packets share one unless losses are recent. A bundle may hold all acknowledgements of a window: at 1 % loss, TCP (cubic)
+   * got 1.6 times as far when they travelled alone.
+   */
+  bundles = true;
   readonly #allowed: boolean;
   #clean = 0;
   #required = FIRST_CLEAN_RUN;
@@ -49,12 +57,14 @@ export class SuperPacketPolicy {
     }
     if (highest < this.#highest) return; // an older report, overtaken
     if (missing > this.#missing) {
-      if (this.on) this.#required = Math.min(this.#required * 4, LONGEST_CLEAN_RUN);
-      this.on = false;
+      if (this.superPackets) this.#required = Math.min(this.#required * 4, LONGEST_CLEAN_RUN);
+      this.superPackets = false;
+      this.bundles = false;
       this.#clean = 0;
     } else {
       this.#clean += highest - this.#highest;
-      if (this.#clean >= this.#required) this.on = this.#allowed;
+      if (this.#clean >= BUNDLES_AFTER) this.bundles = true;
+      if (this.#clean >= this.#required) this.superPackets = this.#allowed;
       if (this.#clean >= LONGEST_CLEAN_RUN) this.#required = FIRST_CLEAN_RUN;
     }
     this.#highest = highest;

@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
 import { DatapathPeer, WaitingPackets } from "../../../../src/io/datapath/peer.ts";
-import { SuperPacketPolicy } from "../../../../src/io/datapath/super-packets.ts";
+import { SharingPolicy } from "../../../../src/io/datapath/super-packets.ts";
 import { SessionSlots } from "../../../../src/tunnel/session.ts";
 import { SUITE_D } from "../../../../src/tunnel/suite.ts";
 
 function peerThatTells(told: string[]): DatapathPeer<null> {
   const control = { want: () => told.push("want"), tooBig: () => told.push("tooBig") };
-  const policy = new SuperPacketPolicy(true);
+  const policy = new SharingPolicy(true);
   return new DatapathPeer<null>(0, SUITE_D, new SessionSlots(() => {}), policy, 1420, control);
 }
 

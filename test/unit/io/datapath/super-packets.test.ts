@@ -4,52 +4,63 @@ import { Stats } from "../../../../src/io/datapath/stats.ts";
 import {
   Assembly,
   ReportSchedule,
+  SharingPolicy,
   SuperPacketCheck,
-  SuperPacketPolicy,
 } from "../../../../src/io/datapath/super-packets.ts";
 import { address6, build, payloadOf, setU16, UDP } from "../../../support/packets.ts";
 import { superVnet } from "../../../support/plain-kernel.ts";
 import { SeededRandom } from "../../../support/random.ts";
 
 /** Reports up to `to` by steps of 256, none missing but `missing` from the first; when it came on, or null. */
-function cleanRun(policy: SuperPacketPolicy, session: number, from: number, to: number, missing = 0): number | null {
+function cleanRun(policy: SharingPolicy, session: number, from: number, to: number, missing = 0): number | null {
   for (let highest = from; highest <= to; highest += 256) {
     policy.report(session, highest, missing);
-    if (policy.on) return highest;
+    if (policy.superPackets) return highest;
   }
   return null;
 }
 
 test("super-packets come on after 4096 messages without a loss, where they are allowed", () => {
-  expect(cleanRun(new SuperPacketPolicy(true), 1, 0, 10_000)).toBe(4096);
-  expect(cleanRun(new SuperPacketPolicy(false), 1, 0, 10_000)).toBeNull();
+  expect(cleanRun(new SharingPolicy(true), 1, 0, 10_000)).toBe(4096);
+  expect(cleanRun(new SharingPolicy(false), 1, 0, 10_000)).toBeNull();
+});
+
+test("small packets share a message but after a loss, until 1,024 messages have come without another", () => {
+  const policy = new SharingPolicy(true);
+  expect(policy.bundles).toBe(true);
+  policy.report(1, 100, 1);
+  expect(policy.bundles).toBe(false);
+  policy.report(1, 1123, 1);
+  expect(policy.bundles).toBe(false);
+  policy.report(1, 1124, 1);
+  expect(policy.bundles).toBe(true);
 });
 
 test("the first loss turns them off, and each loss while on asks for a run four times as long", () => {
-  const policy = new SuperPacketPolicy(true);
+  const policy = new SharingPolicy(true);
   cleanRun(policy, 1, 0, 4096);
   policy.report(1, 4200, 1);
-  expect(policy.on).toBe(false);
+  expect(policy.superPackets).toBe(false);
   expect(cleanRun(policy, 1, 4200, 100_000, 1)! - 4200).toBeWithin(4 * 4096, 4 * 4096 + 256);
   policy.report(1, 40_000, 2);
   expect(cleanRun(policy, 1, 40_000, 200_000, 2)! - 40_000).toBeWithin(16 * 4096, 16 * 4096 + 256);
 });
 
 test("a loss while they are off asks for no longer run", () => {
-  const policy = new SuperPacketPolicy(true);
+  const policy = new SharingPolicy(true);
   for (let i = 1; i < 20; i++) policy.report(1, i * 100, i);
   expect(cleanRun(policy, 1, 1900, 100_000, 19)! - 1900).toBeWithin(4096, 4096 + 256);
 });
 
 test("no required run is longer than 2^20, and one that long forgives everything", () => {
-  const policy = new SuperPacketPolicy(true);
+  const policy = new SharingPolicy(true);
   let at = 0;
   for (let missing = 1; missing <= 8; missing++) {
     at += 2 ** 20;
     policy.report(1, at, missing - 1);
-    expect(policy.on).toBe(true);
+    expect(policy.superPackets).toBe(true);
     policy.report(1, ++at, missing);
-    expect(policy.on).toBe(false);
+    expect(policy.superPackets).toBe(false);
   }
   at += 2 ** 20;
   policy.report(1, at, 8);
@@ -58,33 +69,33 @@ test("no required run is longer than 2^20, and one that long forgives everything
 });
 
 test("a report that was overtaken changes nothing", () => {
-  const policy = new SuperPacketPolicy(true);
+  const policy = new SharingPolicy(true);
   cleanRun(policy, 1, 0, 4096);
   policy.report(1, 1000, 50);
-  expect(policy.on).toBe(true);
+  expect(policy.superPackets).toBe(true);
 });
 
 test("a packet that was only late is no loss when it has come", () => {
-  const policy = new SuperPacketPolicy(true);
+  const policy = new SharingPolicy(true);
   policy.report(1, 100, 3);
   policy.report(1, 200, 0);
   expect(cleanRun(policy, 1, 200, 10_000)! - 200).toBeWithin(3840, 4096 + 1);
 });
 
 test("another session's numbers are counted on their own; what was learnt of the path stays", () => {
-  const policy = new SuperPacketPolicy(true);
+  const policy = new SharingPolicy(true);
   cleanRun(policy, 1, 0, 4096);
   policy.report(1, 50_000, 0);
   policy.report(2, 256, 0);
-  expect(policy.on).toBe(true);
+  expect(policy.superPackets).toBe(true);
   policy.report(2, 300, 1);
-  expect(policy.on).toBe(false);
-  const fresh = new SuperPacketPolicy(true);
+  expect(policy.superPackets).toBe(false);
+  const fresh = new SharingPolicy(true);
   fresh.report(1, 3000, 0);
   fresh.report(2, 1000, 0);
-  expect(fresh.on).toBe(false);
+  expect(fresh.superPackets).toBe(false);
   fresh.report(2, 1100, 0);
-  expect(fresh.on).toBe(true);
+  expect(fresh.superPackets).toBe(true);
 });
 
 test("reports are due after 256 messages or a loss, at most every 10 ms", () => {
