@@ -354,7 +354,7 @@ rooted("a thousand netlink sockets and a hundred devices leave no descriptor beh
       tun.close();
     }
   });
-  expect(count()).toBe(before);
+  expect(count()).toBeLessThanOrEqual(before); // what earlier tests left open may close meanwhile
 });
 
 async function readPacket(tun: Tun, into: Memory): Promise<number> {

@@ -227,5 +227,5 @@ test("a thousand opens and closes leave no descriptor behind, refused ones neith
     UdpSocket.open({ ...options, port: 0 }).close();
     expect(() => UdpSocket.open({ ...options, port })).toThrow("EADDRINUSE");
   }
-  expect(count()).toBe(before);
+  expect(count()).toBeLessThanOrEqual(before); // what earlier tests left open may close meanwhile
 });
