@@ -15,17 +15,24 @@ export interface Drive {
 /** The one event loop of every machine: one input, then all its outputs, then sleep until its deadline. */
 export function drive<Output>(machine: Machine<Output>, onOutput: (output: Output) => void): Drive {
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let ringsAt = Number.POSITIVE_INFINITY;
   let stopped = false;
   const input = (feed: (now: number) => void) => {
     const now = monotonicMs();
     feed(now);
     machine.advance(now);
     for (const output of machine.drain()) onOutput(output);
+    const deadline = machine.deadline();
+    // A timer that rings too early looks again; to set it anew for every datagram would cost as much as to answer it.
+    if (stopped || deadline >= ringsAt) return;
     clearTimeout(timer);
-    const wait = machine.deadline() - monotonicMs();
-    if (stopped || wait === Number.POSITIVE_INFINITY) return;
     // Rounded up: a timer that rings just before the deadline would ring again and again.
-    timer = setTimeout(() => input(() => {}), Math.min(Math.max(0, Math.ceil(wait)), LONGEST_WAIT_MS));
+    ringsAt = Math.min(deadline, now + LONGEST_WAIT_MS);
+    timer = setTimeout(ring, Math.max(0, Math.ceil(ringsAt - monotonicMs())));
+  };
+  const ring = () => {
+    ringsAt = Number.POSITIVE_INFINITY;
+    input(() => {});
   };
   input(() => {});
   return {

@@ -10,10 +10,20 @@ const RESOLVE_WITHIN_MS = 5_000;
 export async function resolveEndpoint({ host, port }: TunnelEndpoint): Promise<Address | null> {
   const literal = parseIp(host);
   if (literal) return { host: formatIp(literal), port };
-  const late = new Promise<null>((resolve) => setTimeout(() => resolve(null), RESOLVE_WITHIN_MS).unref());
-  const found = await Promise.race([lookup(host).catch(() => null), late]);
-  const bytes = found && parseIp(found.address);
-  return bytes ? { host: formatIp(bytes), port } : null;
+  const bytes = await resolve(host, 0);
+  return bytes && { host: formatIp(bytes), port };
+}
+
+/** The IPv4 address of a name; null when it has none just now. */
+export async function resolveIp4(host: string): Promise<string | null> {
+  const bytes = await resolve(host, 4);
+  return bytes && formatIp(bytes);
+}
+
+async function resolve(host: string, family: 0 | 4): Promise<Uint8Array | null> {
+  const late = new Promise<null>((done) => setTimeout(() => done(null), RESOLVE_WITHIN_MS).unref());
+  const found = await Promise.race([lookup(host, { family }).catch(() => null), late]);
+  return found && parseIp(found.address);
 }
 
 /** A peer that is known by name, and what the name meant last. */

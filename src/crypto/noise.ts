@@ -1,0 +1,167 @@
+/**
+ * Noise handshakes as HyperDHT has them: standard but for the agreement, which is on Ed25519 points (`ed25519-dh.ts`).
+ *
+ *   IK, of a connection                      XX, of a stream on its own
+ *     ← s   (the initiator knows the key)
+ *     → e, es, s, ss    96 + payload           → e              32 + payload, in clear
+ *     ← e, ee, se       48 + payload           ← e, ee, s, es   96 + payload
+ *                                              → s, se          64 + payload
+ *
+ * Source: noise-handshake 4.2 noise.js; Noise §5.3, §7; specification §10, §14.4.
+ */
+import { assert } from "../base/assert.ts";
+import { TAG_BYTES } from "./aead.ts";
+import type { KeyPair } from "./ed25519.ts";
+import { dh, dhScalar } from "./ed25519-dh.ts";
+import { NoiseSymmetricState } from "./noise-symmetric-state.ts";
+
+const DH_BYTES = 32;
+
+/** Of an agreement's two letters the first is the initiator's key, the second the responder's. */
+type Token = "e" | "s" | "ee" | "es" | "se" | "ss";
+
+const MESSAGES: { readonly [pattern: string]: readonly (readonly Token[])[] } = {
+  IK: [
+    ["e", "es", "s", "ss"],
+    ["e", "ee", "se"],
+  ],
+  XX: [["e"], ["e", "ee", "s", "es"], ["s", "se"]],
+};
+
+export interface NoiseOptions {
+  readonly pattern: "IK" | "XX";
+  readonly isInitiator: boolean;
+  /** What both sides must know alike, of any length. */
+  readonly prologue: Uint8Array;
+  readonly staticKeyPair: KeyPair;
+  /** From a fresh random seed: of this handshake and no other. */
+  readonly ephemeralKeyPair: KeyPair;
+  /** The responder's key, which an initiator of IK knows; null for all others. */
+  readonly remotePublicKey: Uint8Array | null;
+}
+
+/** What a finished handshake leaves: 32-byte keys to send and to receive with, and the 64-byte hash of all that was said. */
+export interface NoiseSession {
+  readonly sendKey: Uint8Array;
+  readonly receiveKey: Uint8Array;
+  readonly handshakeHash: Uint8Array;
+  readonly remotePublicKey: Uint8Array;
+}
+
+/** The two sides take turns, the initiator first. A handshake that was refused once gives null for ever. */
+export class NoiseHandshake {
+  /** Null until the last message was sent or received. */
+  session: NoiseSession | null = null;
+  /** The other side's static key; null until it is known, and not proven to be its own before there is a session. */
+  remotePublicKey: Uint8Array | null;
+  readonly #options: NoiseOptions;
+  readonly #messages: readonly (readonly Token[])[];
+  readonly #symmetric: NoiseSymmetricState;
+  #remoteEphemeral: Uint8Array | null = null;
+  /** How many messages have passed. */
+  #passed = 0;
+  #isRefused = false;
+
+  constructor(options: NoiseOptions) {
+    const { pattern, isInitiator, prologue, staticKeyPair, remotePublicKey } = options;
+    const knowsResponder = pattern === "IK" && isInitiator;
+    assert((remotePublicKey !== null) === knowsResponder, "an initiator of IK, and nobody else, knows the other's key");
+    this.remotePublicKey = remotePublicKey;
+    this.#options = options;
+    this.#messages = MESSAGES[pattern]!;
+    this.#symmetric = new NoiseSymmetricState(`Noise_${pattern}_Ed25519_ChaChaPoly_BLAKE2b`);
+    this.#symmetric.mixHash(prologue);
+    if (pattern === "IK") this.#symmetric.mixHash(remotePublicKey ?? staticKeyPair.publicKey);
+  }
+
+  /** The next message, with `payload` sealed in it; null when a key of the other side's is no good. */
+  send(payload: Uint8Array): Uint8Array | null {
+    if (this.#isRefused) return null;
+    const parts: Uint8Array[] = [];
+    for (const token of this.#turn({ isSending: true })) {
+      if (token === "e") parts.push(this.#sendEphemeral());
+      else if (token === "s") parts.push(this.#symmetric.seal(this.#options.staticKeyPair.publicKey));
+      else if (!this.#agree(token)) return this.#refuse();
+    }
+    parts.push(this.#symmetric.seal(payload));
+    this.#pass();
+    return new Uint8Array(Buffer.concat(parts));
+  }
+
+  /** The payload of the other side's message; null when it is malformed, or not made for this handshake. */
+  receive(message: Uint8Array): Uint8Array | null {
+    if (this.#isRefused) return null;
+    let at = 0;
+    const take = (length: number) => message.subarray(at, (at += length)); // shorter when the message is
+    for (const token of this.#turn({ isSending: false })) {
+      const isGood =
+        token === "e"
+          ? this.#receiveEphemeral(take(DH_BYTES))
+          : token === "s"
+            ? this.#receiveStatic(take(DH_BYTES + TAG_BYTES))
+            : this.#agree(token);
+      if (!isGood) return this.#refuse();
+    }
+    const payload = this.#symmetric.open(message.subarray(at));
+    if (!payload) return this.#refuse();
+    this.#pass();
+    return payload;
+  }
+
+  /** The tokens of the message that is due. */
+  #turn({ isSending }: { isSending: boolean }): readonly Token[] {
+    const isInitiatorsTurn = this.#passed % 2 === 0;
+    const tokens = this.#messages[this.#passed];
+    assert(tokens && isSending === (isInitiatorsTurn === this.#options.isInitiator), "a handshake's sides take turns");
+    return tokens;
+  }
+
+  #sendEphemeral(): Uint8Array {
+    const { publicKey } = this.#options.ephemeralKeyPair;
+    this.#symmetric.mixHash(publicKey);
+    return publicKey;
+  }
+
+  #receiveEphemeral(bytes: Uint8Array): boolean {
+    this.#remoteEphemeral = new Uint8Array(bytes); // a copy: the datagram is not ours to keep
+    this.#symmetric.mixHash(bytes);
+    return bytes.length === DH_BYTES;
+  }
+
+  #receiveStatic(sealed: Uint8Array): boolean {
+    this.remotePublicKey = this.#symmetric.open(sealed);
+    return this.remotePublicKey !== null;
+  }
+
+  #agree(token: Token): boolean {
+    const { isInitiator, staticKeyPair, ephemeralKeyPair } = this.#options;
+    const [ours, theirs] = isInitiator ? [token[0], token[1]] : [token[1], token[0]];
+    const scalar = dhScalar((ours === "e" ? ephemeralKeyPair : staticKeyPair).secretKey);
+    const remotePublicKey = theirs === "e" ? this.#remoteEphemeral : this.remotePublicKey;
+    const shared = dh({ scalar, remotePublicKey: remotePublicKey! }); // the patterns agree only on keys already told
+    scalar.fill(0);
+    if (!shared) return false;
+    this.#symmetric.mixKey(shared);
+    shared.fill(0);
+    return true;
+  }
+
+  #pass(): void {
+    if (++this.#passed < this.#messages.length) return;
+    const [initiatorKey, responderKey] = this.#symmetric.split();
+    const { isInitiator } = this.#options;
+    this.session = {
+      sendKey: isInitiator ? initiatorKey : responderKey,
+      receiveKey: isInitiator ? responderKey : initiatorKey,
+      handshakeHash: this.#symmetric.hash,
+      remotePublicKey: this.remotePublicKey!,
+    };
+    this.#symmetric.zero();
+  }
+
+  #refuse(): null {
+    this.#isRefused = true;
+    this.#symmetric.zero();
+    return null;
+  }
+}

@@ -1,0 +1,204 @@
+/**
+ * The nodes that we keep in touch with: who enters the routing table, who is pinged, who leaves. Time is counted in ticks of 5 s.
+ * Source: dht-rpc index.js `_addNodeFromNetwork`, `_onfullrow`, `_pingSome`, `_check`; specification §4.4, §4.5.
+ */
+import type { Address } from "../base/address.ts";
+import { addressKey } from "../base/ip4.ts";
+import { INTERNAL } from "../wire/rpc.ts";
+import { NatSampler } from "./nat-sampler.ts";
+import { type Peer, sameBytes } from "./peer.ts";
+import type { PendingRequest, Reply, Requester, RequestFailure, Requests, Sender } from "./requests.ts";
+import { RoutingTable, type TableNode } from "./routing-table.ts";
+
+/** Nodes asked within the last minute need no asking again. */
+export const RECENT_TICKS = 12;
+/** Half an hour: a node that has lasted so long is kept for its age. */
+export const OLD_TICKS = 360;
+/** Newcomers that may have the oldest node of their full row pinged at the same time. */
+const MAX_SWAPS = 3;
+/** Down hints that may have nodes pinged at the same time. */
+const MAX_CHECKS = 10;
+
+interface Check {
+  readonly node: TableNode;
+  /** When it was last heard as the check began: any later, and it is alive. */
+  readonly seenTick: number;
+  /** Who takes its place; null when nobody waits for it. */
+  readonly newcomer: TableNode | null;
+}
+
+export interface ContactsOptions {
+  readonly requests: Requests;
+  readonly id: Uint8Array;
+  /** At most two nodes of one /24. */
+  readonly isDiverse: boolean;
+  readonly firstTick: number;
+  /** How many nodes without an id may say what our address is. */
+  readonly maxStrangeSamples: number;
+  admits(node: Address): boolean;
+  onAdded(node: Peer): void;
+  onRemoved(node: Peer): void;
+  /** What others see of our address changed. */
+  onNatChanged(): void;
+}
+
+export class Contacts implements Requester {
+  table: RoutingTable;
+  sampler = new NatSampler();
+  tick: number;
+  /** Whether newcomers may have older nodes of a full row pinged: not before the first walk is over. */
+  maySwap = false;
+  readonly #options: ContactsOptions;
+  readonly #checks = new Map<PendingRequest, Check>();
+  /** Nodes without an id that have been counted. */
+  readonly #strangers = new Set<number>();
+
+  constructor(options: ContactsOptions) {
+    this.#options = options;
+    this.table = new RoutingTable(options.id, { isDiverse: options.isDiverse });
+    this.tick = options.firstTick;
+  }
+
+  /** A datagram came. `isSample`: on the socket whose address we want to know. */
+  heard(now: number, from: Sender, to: Address, isSample: boolean): void {
+    if (!this.#options.admits(from)) return;
+    if (!from.id) return this.#sampleStranger(from, to);
+    const known = this.table.get(addressKey(from));
+    if (!known) return this.add(now, this.#newcomer(from, from.id), to);
+    if (isSample && (known.sampledTick === 0 || this.tick - known.sampledTick >= OLD_TICKS)) this.#sample(known, to);
+    known.pingedTick = known.seenTick = this.tick;
+    this.table.touch(known);
+  }
+
+  /** A node that someone trusted named: a saved one, or our user's. */
+  addKnown(now: number, node: Peer): void {
+    this.add(now, this.#newcomer(node, node.id), null);
+  }
+
+  /** One that was to answer did not. */
+  remove(key: number): void {
+    const node = this.table.get(key);
+    if (node) this.#remove(node);
+  }
+
+  /** Someone says that the node at `address` is down: asks it, unless enough are being asked. */
+  hintDown(now: number, address: Address): void {
+    const node = this.table.get(addressKey(address));
+    if (!node || this.#checks.size >= MAX_CHECKS) return;
+    if (node.pingedTick >= this.tick && node.downHints > 0) return;
+    node.downHints++;
+    this.#check(now, node, null);
+  }
+
+  /** Pings the nodes that were not heard for longest: up to 5, fewer when there is other work. */
+  pingSome(now: number): void {
+    const [oldest] = this.table.nodes();
+    if (!oldest) return;
+    const isFresh = this.tick - oldest.pingedTick < RECENT_TICKS;
+    let left = isFresh ? 2 : this.#options.requests.size > 2 ? 3 : 5;
+    const due: TableNode[] = [];
+    for (const node of this.table.nodes()) {
+      if (left-- === 0) break;
+      if (node.pingedTick !== this.tick) due.push(node);
+    }
+    for (const node of due) this.#check(now, node, null);
+  }
+
+  /** We now have another id: the nodes move to the rows that follow from it. */
+  rekey(id: Uint8Array): void {
+    const old = this.table;
+    this.table = new RoutingTable(id, { isDiverse: this.#options.isDiverse });
+    for (const node of old.nodes()) {
+      if (sameBytes(node.id, id) || !this.table.add(node)) this.#options.onRemoved(node);
+    }
+  }
+
+  /** Other samples than before tell our address from now on. */
+  resample(sampler: NatSampler): void {
+    const { host, port } = this.sampler;
+    this.sampler = sampler;
+    this.#strangers.clear();
+    if (host !== sampler.host || port !== sampler.port) this.#options.onNatChanged();
+  }
+
+  answered(_now: number, request: PendingRequest, _reply: Reply): void {
+    const check = this.#takeCheck(request);
+    if (check.node.seenTick <= check.seenTick) this.#replace(check); // it answered without its id
+  }
+
+  failed(_now: number, request: PendingRequest, why: RequestFailure): void {
+    const check = this.#takeCheck(request);
+    if (why === "timeout") this.#replace(check); // otherwise it is us who went away
+  }
+
+  add(now: number, newcomer: TableNode, to: Address | null): void {
+    if (newcomer.port === 0 || sameBytes(newcomer.id, this.table.id) || !this.#options.admits(newcomer)) return;
+    if (this.table.get(newcomer.key)) return;
+    if (this.table.add(newcomer)) {
+      if (to) this.#sample(newcomer, to);
+      this.#options.onAdded(newcomer);
+    } else if (this.maySwap && this.table.hasRoomForPrefix(newcomer)) {
+      this.#challengeOldest(now, newcomer);
+    }
+  }
+
+  /** A full row keeps its nodes as long as they answer: the one that was asked longest ago is asked now. */
+  #challengeOldest(now: number, newcomer: TableNode): void {
+    const swaps = [...this.#checks.values()].filter((check) => check.newcomer !== null);
+    if (swaps.length >= MAX_SWAPS) return;
+    let oldest: TableNode | null = null;
+    for (const node of this.table.rowOf(newcomer.id)) {
+      if (node.pingedTick === this.tick) continue;
+      const isOlder =
+        !oldest ||
+        node.pingedTick < oldest.pingedTick ||
+        (node.pingedTick === oldest.pingedTick && node.addedTick < oldest.addedTick);
+      if (isOlder) oldest = node;
+    }
+    if (!oldest) return;
+    if (this.tick - oldest.pingedTick < RECENT_TICKS && this.tick - oldest.addedTick > OLD_TICKS) return;
+    this.#check(now, oldest, newcomer);
+  }
+
+  #check(now: number, node: TableNode, newcomer: TableNode | null): void {
+    node.pingedTick = this.tick;
+    const outgoing = { to: { host: node.host, port: node.port }, isInternal: true, command: INTERNAL.ping };
+    this.#checks.set(this.#options.requests.start(now, outgoing, this), { node, seenTick: node.seenTick, newcomer });
+  }
+
+  #takeCheck(request: PendingRequest): Check {
+    const check = this.#checks.get(request)!;
+    this.#checks.delete(request);
+    return check;
+  }
+
+  #replace({ node, newcomer }: Check): void {
+    this.#remove(node);
+    if (newcomer && this.table.add(newcomer)) this.#options.onAdded(newcomer);
+  }
+
+  #remove(node: TableNode): void {
+    if (this.table.get(node.key) !== node) return;
+    this.table.remove(node);
+    this.#options.onRemoved(node);
+  }
+
+  #newcomer({ host, port }: Address, id: Uint8Array): TableNode {
+    const { tick } = this;
+    const ticks = { addedTick: tick, seenTick: tick, pingedTick: tick, sampledTick: 0 };
+    return { host, port, id: id.slice(), key: addressKey({ host, port }), ...ticks, downHints: 0 };
+  }
+
+  #sample(node: TableNode, to: Address): void {
+    node.sampledTick = this.tick;
+    if (this.sampler.add(to)) this.#options.onNatChanged();
+  }
+
+  /** Bootstrap nodes and others that give no id count a few times: on a network of few nodes there may be no one else. */
+  #sampleStranger(from: Address, to: Address): void {
+    const key = addressKey(from);
+    if (this.#strangers.size >= this.#options.maxStrangeSamples || this.#strangers.has(key)) return;
+    this.#strangers.add(key);
+    if (this.sampler.add(to)) this.#options.onNatChanged();
+  }
+}

@@ -1,0 +1,399 @@
+/**
+ * A node of HyperDHT's network: answers requests, keeps a routing table, walks for its user. It holds no socket and no clock.
+ * Source: dht-rpc 6.27 index.js, hyperdht 6.34 index.js; specification §3 to §9.
+ */
+import type { Address } from "../base/address.ts";
+import { isBogon } from "../base/address-classes.ts";
+import { addressKey } from "../base/ip4.ts";
+import type { Machine } from "../base/machine.ts";
+import { randomUint32 } from "../base/random.ts";
+import { decodeRequest, decodeResponse, ID_BYTES, INTERNAL, REQUEST, RESPONSE } from "../wire/rpc.ts";
+import { Bootstrap } from "./bootstrap.ts";
+import { Contacts, OLD_TICKS } from "./contacts.ts";
+import { Guard, type HeldRequest } from "./guard.ts";
+import { Health } from "./health.ts";
+import type { DhtNodeOptions, DhtOutput } from "./node-options.ts";
+import { nodeId, peerAt, sameBytes } from "./peer.ts";
+import { Query, type QueryContext, type QueryFailure, type QueryOptions, type QueryOwner } from "./query.ts";
+import { Reachability } from "./reachability.ts";
+import {
+  type Outgoing,
+  type PendingRequest,
+  type Reply,
+  type Requester,
+  type RequestFailure,
+  Requests,
+  type Sender,
+  type SocketName,
+} from "./requests.ts";
+import { Responder } from "./responder.ts";
+import { Storage } from "./storage.ts";
+import { Tokens } from "./tokens.ts";
+
+export const TICK_MS = 5_000;
+/** Two ticks farther apart than this: the machine slept. */
+const SLEPT_MS = 15_000;
+const PING_EVERY_TICKS = 8;
+/** A table that small is refreshed so often. */
+const SMALL_TABLE = 20;
+const SMALL_REFRESH_TICKS = 64;
+/** An empty one this often: there may be no network yet. Differs: the reference waits for the next ping, up to 40 s. */
+const EMPTY_REFRESH_TICKS = 2;
+const REFRESH_TICKS = 60;
+/** Queries of the user's under way. Full: the next one fails. */
+const MAX_QUERIES = 1024;
+
+export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
+  readonly #dropped = { malformed: 0, unexpected: 0 };
+  readonly storage: Storage;
+  readonly contacts: Contacts;
+  readonly guard: Guard;
+  readonly #options: DhtNodeOptions;
+  readonly #requests: Requests;
+  readonly #reachability: Reachability;
+  readonly #bootstrap: Bootstrap;
+  readonly #responder: Responder;
+  readonly #surroundings: QueryContext;
+  readonly #health = new Health();
+  readonly #queries = new Set<Query>();
+  readonly #asked = new Map<PendingRequest, number>();
+  #nextRequest = 1;
+  #outputs: DhtOutput[] = [];
+  #serverPort = 0;
+  #tickedAt = -Infinity;
+  #tickAt = Infinity;
+  #refreshTicks: number;
+  #hintsSent = 0;
+  #isSuspended = false;
+
+  constructor(now: number, options: DhtNodeOptions) {
+    const { random } = options;
+    const emit = (output: DhtOutput) => void this.#outputs.push(output);
+    const send = (socket: SocketName, to: Address, datagram: Uint8Array) => emit({ type: "send", socket, to, datagram });
+    this.#options = options;
+    this.#requests = new Requests({
+      random,
+      maxWindow: options.maxWindow,
+      socket: () => (this.isFirewalled ? "client" : "server"),
+      id: (socket) => this.#idOn(socket),
+      send,
+    });
+    this.#bootstrap = new Bootstrap(options.bootstrap, (host) => emit({ type: "resolve", host }));
+    this.contacts = new Contacts({
+      requests: this.#requests,
+      id: random.bytes(ID_BYTES),
+      isDiverse: options.isPublic,
+      firstTick: 51 + (randomUint32(random) % 50),
+      maxStrangeSamples: Math.max(1, this.#bootstrap.size),
+      admits: (node) => this.#admits(node),
+      onAdded: (node) => emit({ type: "addNode", node }),
+      onRemoved: (node) => emit({ type: "removeNode", node }),
+      onNatChanged: () => emit({ type: "natUpdate" }),
+    });
+    this.#reachability = new Reachability({
+      ...options,
+      contacts: this.contacts,
+      requests: this.#requests,
+      bootstrap: this.#bootstrap,
+      port: () => this.#serverPort,
+      walk: (now, owner) => this.#walk(now, this.contacts.table.id, owner),
+      refresh: (now) => this.refresh(now),
+      onEvent: (type) => {
+        if (type === "ready") this.contacts.maySwap = true;
+        emit({ type });
+      },
+    });
+    this.storage = new Storage(options);
+    this.guard = new Guard({ requests: this.#requests, random, release: (now, held) => this.#onRequest(now, held) });
+    this.#responder = new Responder({
+      contacts: this.contacts,
+      storage: this.storage,
+      guard: options.isPublic ? this.guard : null,
+      tokens: options.tokens ?? new Tokens(now, random.bytes(ID_BYTES), random.bytes(ID_BYTES)),
+      maxPingDelayMs: options.maxPingDelayMs,
+      id: (socket) => this.#idOn(socket),
+      send,
+    });
+    this.#surroundings = {
+      requests: this.#requests,
+      concurrency: options.concurrency,
+      self: () => this.contacts.table.id,
+      closest: (target) => this.contacts.table.closest(target),
+      bootstrap: (now) => this.#bootstrap.addresses(now),
+      admits: (node) => this.#admits(node),
+      mayHint: () => this.#mayHint(),
+      unreachable: (now, node) => {
+        this.contacts.remove(node.key);
+        this.#bootstrap.failed(now, node);
+      },
+    };
+    this.#refreshTicks = 31 + (randomUint32(random) % 30);
+    if (options.publicAddress) this.contacts.sampler.add(options.publicAddress);
+    for (const node of options.nodes) this.contacts.addKnown(now, peerAt(node));
+  }
+
+  /** The sockets are open, the server socket on `serverPort`: begins to find the network. */
+  start(now: number, serverPort: number): void {
+    this.#serverPort = serverPort;
+    this.#tickedAt = now;
+    this.#tickAt = now + TICK_MS;
+    this.#reachability.start(now);
+  }
+
+  /** Ours, while we are persistent; otherwise null. 32 bytes. */
+  get id(): Uint8Array | null {
+    return this.isEphemeral ? null : this.contacts.table.id;
+  }
+
+  get isEphemeral(): boolean {
+    return this.#reachability.isEphemeral;
+  }
+
+  get isFirewalled(): boolean {
+    return this.#reachability.isFirewalled;
+  }
+
+  /** Whether it has looked for the network, found or not. */
+  get isReady(): boolean {
+    return this.#reachability.isReady;
+  }
+
+  get isOnline(): boolean {
+    return this.#health.isOnline;
+  }
+
+  get isDegraded(): boolean {
+    return this.#health.isDegraded;
+  }
+
+  /** Open: strangers reach us. Consistent: all see one address. Random: each sees another port. */
+  get firewall(): "open" | "consistent" | "random" | "unknown" {
+    const { host, port } = this.contacts.sampler;
+    if (!this.isFirewalled) return "open";
+    if (host === null) return "unknown";
+    return port === 0 ? "random" : "consistent";
+  }
+
+  /** Where strangers reach us; null when they do not, or it is not known. */
+  get remoteAddress(): Address | null {
+    const { host, port } = this.contacts.sampler;
+    return host !== null && port === this.#serverPort && !this.isFirewalled ? { host, port } : null;
+  }
+
+  get stats() {
+    const { answers, timeouts, size: pending } = this.#requests;
+    return { answers, timeouts, pending, queries: this.#queries.size, ...this.#responder.stats };
+  }
+
+  /** Datagrams that were dropped, by reason. */
+  get dropCounts(): { readonly [reason: string]: number } {
+    return { ...this.#dropped, ...this.guard.dropped };
+  }
+
+  /** A datagram arrived. Its bytes are ours to keep. */
+  receive(now: number, socket: SocketName, from: Address, datagram: Uint8Array): void {
+    if (this.#isSuspended || from.port === 0) return;
+    if (datagram[0] === REQUEST) {
+      if (!this.#options.isPublic || this.guard.allows(now, from.host)) this.#onRequest(now, { socket, from, datagram });
+    } else if (datagram[0] === RESPONSE) {
+      this.#onResponse(now, socket, from, datagram);
+    } else {
+      this.#dropped.malformed++;
+    }
+  }
+
+  /** The shell's answer to `resolve`: an IPv4 address, or null when the name has none just now. */
+  resolved(now: number, host: string, ip: string | null): void {
+    this.#bootstrap.resolved(host, ip);
+    this.#reachability.resolved(now);
+  }
+
+  /** Walks towards a target; its replies and its end are outputs. Null when too many walks are under way. */
+  query(now: number, options: QueryOptions): Query | null {
+    if (this.#queries.size >= MAX_QUERIES) return null;
+    const query = new Query(options, this.#surroundings, this);
+    this.#queries.add(query);
+    query.start(now);
+    return query;
+  }
+
+  cancel(now: number, query: Query): void {
+    this.#queries.delete(query);
+    query.cancel(now);
+  }
+
+  /** Asks one node. Returns the number that its outcome will carry. */
+  request(now: number, outgoing: Outgoing): number {
+    const number = this.#nextRequest++;
+    this.#asked.set(this.#requests.start(now, outgoing, this), number);
+    return number;
+  }
+
+  addNode(now: number, address: Address): void {
+    this.contacts.addKnown(now, peerAt(address));
+  }
+
+  /** Walks towards a node that we know, so that the table stays alive. */
+  refresh(now: number): void {
+    const nodes = [...this.contacts.table.nodes()];
+    const node = nodes[randomUint32(this.#options.random) % Math.max(1, nodes.length)];
+    this.#walk(now, node?.id ?? this.contacts.table.id, { replied: () => {}, finished: () => {} });
+  }
+
+  /** The machine slept, as the shell knows from another clock; or its network is another. */
+  wakeUp(now: number): void {
+    this.contacts.tick += 2 * OLD_TICKS; // everything looks old
+    this.contacts.tick += PING_EVERY_TICKS - (this.contacts.tick % PING_EVERY_TICKS) - 2; // pings begin in two ticks
+    this.#refreshTicks = 1;
+    this.#tickedAt = now;
+    this.#tickAt = now + TICK_MS;
+    this.#reachability.wakeUp();
+    if (this.#health.reset()) this.#outputs.push({ type: "networkUpdate" });
+    this.#outputs.push({ type: "wakeup" });
+  }
+
+  /** An address of this machine came or went. */
+  networkChanged(now: number): void {
+    this.contacts.tick += PING_EVERY_TICKS - (this.contacts.tick % PING_EVERY_TICKS) - 1; // pings begin in the next tick
+    this.refresh(now);
+    this.#outputs.push({ type: "networkUpdate" });
+  }
+
+  /** The sockets are about to close: nothing is asked, answered or due until `resume`. */
+  suspend(now: number): void {
+    this.#isSuspended = true;
+    this.#requests.failAll(now, "suspended");
+    this.#tickAt = Infinity;
+  }
+
+  resume(now: number, serverPort: number): void {
+    this.#isSuspended = false;
+    this.#serverPort = serverPort;
+    this.wakeUp(now);
+    this.refresh(now);
+  }
+
+  advance(now: number): void {
+    if (this.#isSuspended) return;
+    this.#requests.advance(now);
+    this.#responder.advance(now);
+    if (now >= this.#tickAt) this.#tick(now);
+  }
+
+  deadline(): number {
+    if (this.#isSuspended) return Infinity;
+    return Math.min(this.#tickAt, this.#requests.deadline(), this.#responder.deadline());
+  }
+
+  drain(): DhtOutput[] {
+    const outputs = this.#outputs;
+    this.#outputs = [];
+    return outputs;
+  }
+
+  /** A query's answer came. */
+  replied(_now: number, query: Query, reply: Reply): void {
+    this.#outputs.push({ type: "reply", query, reply });
+  }
+
+  finished(_now: number, query: Query, failure: QueryFailure | null): void {
+    this.#queries.delete(query);
+    this.#outputs.push({ type: "finished", query, failure });
+  }
+
+  /** One node answered what `request` asked it. */
+  answered(_now: number, request: PendingRequest, reply: Reply): void {
+    this.#outputs.push({ type: "answered", request: this.#takeAsked(request), reply });
+  }
+
+  failed(_now: number, request: PendingRequest, why: RequestFailure): void {
+    this.#outputs.push({ type: "failed", request: this.#takeAsked(request), why });
+  }
+
+  #takeAsked(request: PendingRequest): number {
+    const number = this.#asked.get(request)!;
+    this.#asked.delete(request);
+    return number;
+  }
+
+  #onRequest(now: number, { socket, from, datagram }: HeldRequest): void {
+    const request = decodeRequest(datagram);
+    if (!request) return void this.#dropped.malformed++;
+    this.#reachability.heard(socket, from);
+    const sender = this.#sender(from, request.id);
+    if (sender.id) this.contacts.heard(now, sender, request.to, this.#isExpected(socket));
+    this.#responder.respond(now, { socket, from: sender, datagram }, request);
+  }
+
+  #onResponse(now: number, socket: SocketName, from: Address, datagram: Uint8Array): void {
+    const response = decodeResponse(datagram);
+    if (!response) return void this.#dropped.malformed++;
+    this.#reachability.heard(socket, from);
+    const request = this.#requests.match(from, response.tid);
+    if (!request) return void this.#dropped.unexpected++;
+    const sender = this.#sender(from, response.id);
+    this.contacts.heard(now, sender, response.to, this.#isExpected(socket));
+    this.#requests.receive(now, request, sender, response);
+    if (this.#options.isPublic && !request.outgoing.isRelayed) this.guard.verified(now, from.host);
+  }
+
+  /** An id counts when it is the one that follows from the address; a known node needs no hash. */
+  #sender(from: Address, id: Uint8Array | null): Sender {
+    if (!id) return { ...from, id: null };
+    const known = this.contacts.table.get(addressKey(from))?.id ?? nodeId(from);
+    return { ...from, id: sameBytes(known, id) ? known : null };
+  }
+
+  /** Whether what a datagram says of our address is about the socket that we ask from. */
+  #isExpected(socket: SocketName): boolean {
+    return socket === (this.isFirewalled ? "client" : "server");
+  }
+
+  /** We give our id only from the socket whose address it follows from. */
+  #idOn(socket: SocketName): Uint8Array | null {
+    return socket === "server" ? this.id : null;
+  }
+
+  #admits(node: Address): boolean {
+    return !(this.#options.isPublic && isBogon(node.host)) && this.#options.admits(node);
+  }
+
+  #tick(now: number): void {
+    if (now - this.#tickedAt > SLEPT_MS) return this.wakeUp(now);
+    const { contacts } = this;
+    contacts.tick++;
+    this.#tickedAt = now;
+    this.#tickAt = now + TICK_MS;
+    if (!this.isReady) return;
+    this.#reachability.tick(now);
+    if (contacts.tick % PING_EVERY_TICKS === 0) contacts.pingSome(now);
+    const { size } = contacts.table;
+    const isSmall = contacts.tick % (size === 0 ? EMPTY_REFRESH_TICKS : SMALL_REFRESH_TICKS) === 0 && size < SMALL_TABLE;
+    if (--this.#refreshTicks <= 0 || isSmall) this.refresh(now);
+    this.#hintsSent = 0;
+    if (this.#health.tick(this.#requests)) this.#outputs.push({ type: "networkUpdate" });
+  }
+
+  /** A walk in the background: it takes few requests at a time while others are under way. */
+  #walk(now: number, target: Uint8Array, owner: QueryOwner): void {
+    const { concurrency } = this.#options;
+    const least = Math.min(concurrency, Math.max(2, Math.floor(concurrency / 8)));
+    this.#refreshTicks = REFRESH_TICKS;
+    const yielding: QueryOwner = {
+      replied: (at, query, reply) => {
+        query.concurrency = this.#requests.size < 3 ? concurrency : least;
+        owner.replied(at, query, reply);
+      },
+      finished: (at, query, failure) => owner.finished(at, query, failure),
+    };
+    const question = { isInternal: true, command: INTERNAL.findNode, target, concurrency: least };
+    new Query(question, this.#surroundings, yielding).start(now);
+  }
+
+  #mayHint(): boolean {
+    const { sendDownHints, downHintsPerTick } = this.#options;
+    if (!sendDownHints || (downHintsPerTick >= 0 && this.#hintsSent >= downHintsPerTick)) return false;
+    this.#hintsSent++;
+    return true;
+  }
+}

@@ -1,0 +1,11 @@
+/** The library: what other programs import. */
+export type { Address } from "./base/address.ts";
+export { DnetError } from "./base/error.ts";
+export type { KeyPair } from "./crypto/ed25519.ts";
+export type { FoundMutable, FoundPeer, FoundPeers, FoundValue } from "./dht/operations.ts";
+export type { Reply } from "./dht/requests.ts";
+export { Gateway, type GatewayEvents, MAX_VALUE_BYTES, type QuerySettings, type Question } from "./io/gateway/gateway.ts";
+export { DEFAULT_PORT, type GatewayOptions } from "./io/gateway/options.ts";
+export type { QueryStream } from "./io/gateway/query-stream.ts";
+export { type Testnet, testnet } from "./io/gateway/testnet.ts";
+export type { PeerRecord } from "./wire/dht.ts";
