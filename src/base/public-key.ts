@@ -44,7 +44,9 @@ export function decodeZ32(text: string): Uint8Array | null {
     if (value < 0) return null;
     bits = ((bits << 5) | value) & 0xfff;
     count += 5;
-    if (count >= 8) bytes[at++] = bits >> (count -= 8);
+    if (count < 8) continue;
+    count -= 8;
+    bytes[at++] = bits >> count;
   }
   const isWhole = count < 5 && (bits & ((1 << count) - 1)) === 0;
   return isWhole ? bytes : null;

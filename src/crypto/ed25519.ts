@@ -2,7 +2,13 @@
  * Ed25519 signatures (RFC 8032) by the runtime's own library: 28 µs to sign, 51 µs to verify, importing the key included.
  * It wants keys in DER; these are the bytes that stand before the 32 of the key itself (RFC 8410 §4 and §7).
  */
-import { createPrivateKey, createPublicKey, type KeyObject, sign as nativeSign, verify as nativeVerify } from "node:crypto";
+import {
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  sign as nativeSign,
+  verify as nativeVerify,
+} from "node:crypto";
 import { assert } from "../base/assert.ts";
 import { PUBLIC_KEY_BYTES } from "../base/public-key.ts";
 

@@ -17,10 +17,14 @@ export type Relayed =
   /** There is no route: closer nodes may have one. */
   | { readonly type: "noRoute" };
 
-/** Null: nothing at all. `undefined` for a command that is not relayed. */
-export function relay(request: Request, from: Address, route: Route | null): Relayed | null | undefined {
+/** Whether `relay` is for it; of the DHT's own commands. */
+export function isRelayed({ command }: Request): boolean {
+  return command === COMMAND.peerHandshake || command === COMMAND.peerHolepunch;
+}
+
+/** `route`: where the target's server is. Null: nothing comes of it. */
+export function relay(request: Request, from: Address, route: Route | null): Relayed | null {
   const { command, target, value } = request;
-  if (command !== COMMAND.peerHandshake && command !== COMMAND.peerHolepunch) return undefined;
   if (!target || !value) return null;
   if (command === COMMAND.peerHandshake) {
     const message = decodeRelayedHandshake(value);

@@ -157,7 +157,9 @@ export class Requests {
   }
 
   advance(now: number): void {
-    for (const request of this.#refused.splice(0)) request.owner.failed(now, request, "overloaded");
+    for (let request = this.#refused.shift(); request; request = this.#refused.shift()) {
+      request.owner.failed(now, request, "overloaded");
+    }
     if (this.#waiting.length > 0 && now >= this.#window.roomAt) this.#sendWaiting(now);
     if (now < this.#dueAt) return;
     this.#dueAt = Infinity;

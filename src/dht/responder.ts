@@ -4,7 +4,7 @@ import { Reader } from "../wire/reader.ts";
 import { encodeRequest, encodeResponse, INTERNAL, type Request, type ResponseToSend, RPC_ERROR } from "../wire/rpc.ts";
 import type { Contacts } from "./contacts.ts";
 import type { Guard } from "./guard.ts";
-import { relay, type Relayed } from "./relay.ts";
+import { isRelayed, relay, type Relayed } from "./relay.ts";
 import type { Sender, SocketName } from "./requests.ts";
 import type { Answer, Storage } from "./storage.ts";
 import type { Tokens } from "./tokens.ts";
@@ -50,9 +50,10 @@ export class Responder {
     }
     if (request.isInternal) return this.#internal(now, incoming, request);
     const { storage, id } = this.#options;
-    const route = request.target && storage.route(now, request.target);
-    const relayed = relay(request, incoming.from, route);
-    if (relayed !== undefined) return relayed ? this.#relay(now, incoming, request, relayed) : undefined;
+    if (isRelayed(request)) {
+      const relayed = relay(request, incoming.from, request.target && storage.route(now, request.target));
+      return relayed ? this.#relay(now, incoming, request, relayed) : undefined;
+    }
     const nodeId = id("server");
     const answer = nodeId ? storage.answer(now, incoming.from, request, nodeId) : undefined;
     if (answer !== null) this.#reply(now, incoming, request, answer ?? UNKNOWN);

@@ -95,6 +95,7 @@ export class Storage {
    */
   answer(now: number, from: Address, request: Request, nodeId: Uint8Array): Answer | null | undefined {
     const { command, target } = request;
+    if (command === COMMAND.plugin) return null; // we have none
     if (command < COMMAND.findPeer || command > COMMAND.immutableGet) return undefined;
     if (!target) return null;
     switch (command) {

@@ -111,9 +111,7 @@ const HAS_BUMP = 8;
 
 export function encodeAnnounce({ peer, refresh, signature, bump }: Announce): Uint8Array {
   const w = new Writer();
-  w.uint(
-    (peer ? HAS_PEER : 0) | (refresh ? HAS_REFRESH : 0) | (signature ? HAS_SIGNATURE : 0) | (bump ? HAS_BUMP : 0),
-  );
+  w.uint((peer ? HAS_PEER : 0) | (refresh ? HAS_REFRESH : 0) | (signature ? HAS_SIGNATURE : 0) | (bump ? HAS_BUMP : 0));
   if (peer) writePeerRecord(w, peer);
   if (refresh) w.fixed(refresh);
   if (signature) w.fixed(signature);

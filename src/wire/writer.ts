@@ -42,7 +42,8 @@ export class Writer {
 
   /** The bytes alone, without their length. */
   fixed(bytes: Uint8Array): this {
-    this.#bytes.set(bytes, this.#grow(bytes.length));
+    const at = this.#grow(bytes.length); // first: it may replace the array
+    this.#bytes.set(bytes, at);
     return this;
   }
 

@@ -26,9 +26,6 @@ import { networkFingerprint } from "./network-fingerprint.ts";
 import { type CheckedOptions, checkOptions, type GatewayOptions, PUBLIC_BOOTSTRAP } from "./options.ts";
 import { failureError, QueryStream } from "./query-stream.ts";
 
-/** For how long the wall clock may run ahead of ours within a tick before we take it that the machine slept. */
-const SLEPT_MS = 15_000;
-
 export interface QuerySettings {
   /** Begin with these instead of the routing table. */
   readonly nodes?: readonly Address[];
@@ -429,7 +426,7 @@ export class Gateway extends EventEmitter<GatewayEvents> {
       onEvent: (event) => this.#onEvent(event),
     });
     this.#host = host;
-    this.#watchSystem();
+    this.#watchNetwork();
     queueMicrotask(() => this.emit("listening"));
     if (host.node.isReady) this.#ready.resolve();
     return host;
@@ -447,16 +444,13 @@ export class Gateway extends EventEmitter<GatewayEvents> {
     return openUdpSocket({ host, port: ports.at(-1)! });
   }
 
-  /** The machine may sleep, or come to another network: neither shows on a socket. */
-  #watchSystem(): void {
-    let aheadMs = Date.now() - monotonicMs();
+  /** The machine may come to another network, which shows on no socket. (That it slept shows on the clock.) */
+  #watchNetwork(): void {
     let network = networkFingerprint();
     const look = () => {
-      const [lastAheadMs, lastNetwork] = [aheadMs, network];
-      aheadMs = Date.now() - monotonicMs();
+      const last = network;
       network = networkFingerprint();
-      if (aheadMs - lastAheadMs > SLEPT_MS) this.#input((now) => this.#host!.node.wakeUp(now));
-      if (network === lastNetwork) return;
+      if (network === last) return;
       this.#input((now) => this.#host!.node.networkChanged(now));
       this.emit("network-change");
     };

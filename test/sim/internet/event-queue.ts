@@ -89,7 +89,11 @@ export class EventQueue {
 
   #grow(): void {
     const capacity = 2 * this.size;
-    const [moments, orders, slots] = [new Float64Array(capacity), new Float64Array(capacity), new Uint32Array(capacity)];
+    const [moments, orders, slots] = [
+      new Float64Array(capacity),
+      new Float64Array(capacity),
+      new Uint32Array(capacity),
+    ];
     moments.set(this.#moments);
     orders.set(this.#orders);
     slots.set(this.#slots);

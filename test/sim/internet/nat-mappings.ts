@@ -13,6 +13,14 @@ export interface Mapping {
   expiresAt: number;
 }
 
+/** A datagram on its way out. */
+export interface Leaving {
+  readonly inside: Address;
+  readonly remote: Address;
+  /** The NAT's outside addresses. */
+  readonly pool: readonly string[];
+}
+
 const FIRST_PORT = 1024; // a lower inside port is not preserved
 const PORTS = 65_536 - FIRST_PORT;
 const FIRST_PURGE = 64;
@@ -57,11 +65,10 @@ export class NatMappings {
   }
 
   /** The mapping for a datagram that leaves, made when there is none; null when there is no room. */
-  outbound(now: number, inside: Address, remote: Address, pool: readonly string[]): Mapping | null {
-    const insideKey = `${textOf(inside)}>${partOf(remote, this.#behaviour.mapping)}`;
-    let mapping = this.#alive(now, this.#byInside.get(insideKey)) ?? null;
-    mapping ??= this.#create(now, { inside, remote, pool, insideKey });
-    if (mapping) this.#use(now, mapping, remote);
+  outbound(now: number, leaving: Leaving): Mapping | null {
+    const insideKey = `${textOf(leaving.inside)}>${partOf(leaving.remote, this.#behaviour.mapping)}`;
+    const mapping = this.#alive(now, this.#byInside.get(insideKey)) ?? this.#create(now, leaving, insideKey);
+    if (mapping) this.#use(now, mapping, leaving.remote);
     return mapping;
   }
 
@@ -90,20 +97,13 @@ export class NatMappings {
     this.#purgeIfGrown(now);
   }
 
-  #create(
-    now: number,
-    {
-      inside,
-      remote,
-      pool,
-      insideKey,
-    }: { inside: Address; remote: Address; pool: readonly string[]; insideKey: string },
-  ): Mapping | null {
+  #create(now: number, leaving: Leaving, insideKey: string): Mapping | null {
+    const { maxMappings } = this.#behaviour;
     this.#purgeIfGrown(now);
-    if (this.#byInside.size >= this.#behaviour.maxMappings && this.count(now) >= this.#behaviour.maxMappings)
-      return null;
-    const outside = this.#freeAddress(now, inside, remote, pool);
+    if (this.#byInside.size >= maxMappings && this.count(now) >= maxMappings) return null;
+    const outside = this.#freeAddress(now, leaving);
     if (!outside) return null;
+    const { inside, remote } = leaving;
     const outsideKey = this.#outsideKey(outside, remote);
     const mapping = { inside, outside, remote, insideKey, outsideKey, expiresAt: now };
     this.#byInside.set(insideKey, mapping);
@@ -111,7 +111,7 @@ export class NatMappings {
     return mapping;
   }
 
-  #freeAddress(now: number, inside: Address, remote: Address, pool: readonly string[]): Address | null {
+  #freeAddress(now: number, { inside, remote, pool }: Leaving): Address | null {
     const host = this.#outsideHost(inside.host, pool);
     const firstPort = this.#firstPort(inside.port);
     for (let tries = 0; tries < PORTS; tries++) {

@@ -77,7 +77,8 @@ export class Nat {
   /** Gives a datagram that leaves its outside address; returns why it must not leave, or null. */
   translateOutwards(flight: Flight): DropReason | null {
     if (--flight.ttl <= 0) return "ttl";
-    const mapping = this.#mappings.outbound(this.#carrier.time.now, flight.from, flight.to, this.#addresses);
+    const leaving = { inside: flight.from, remote: flight.to, pool: this.#addresses };
+    const mapping = this.#mappings.outbound(this.#carrier.time.now, leaving);
     if (!mapping) return "nat-full";
     flight.from = mapping.outside;
     return null;

@@ -108,8 +108,10 @@ test("immutable records are found under their own hash", () => {
 test("nothing but the signature of this message with this key is one", () => {
   const signature = sign(message, alice.secretKey);
   expect(verify(signature, message, alice.publicKey)).toBe(true);
-  for (let bit = 0; bit < 8 * signature.length; bit++) expect(verify(flip(signature, bit), message, alice.publicKey)).toBe(false);
-  for (let bit = 0; bit < 8 * message.length; bit++) expect(verify(signature, flip(message, bit), alice.publicKey)).toBe(false);
+  for (let bit = 0; bit < 8 * signature.length; bit++)
+    expect(verify(flip(signature, bit), message, alice.publicKey)).toBe(false);
+  for (let bit = 0; bit < 8 * message.length; bit++)
+    expect(verify(signature, flip(message, bit), alice.publicKey)).toBe(false);
   for (let bit = 0; bit < 256; bit++) expect(verify(signature, message, flip(alice.publicKey, bit))).toBe(false);
 });
 

@@ -14,5 +14,9 @@ test("namespaces are the reference's, by name and index and as constants", () =>
       seen.push(`NS_${key}`);
     }
   }
-  expect(Object.keys(constants).filter((name) => name.startsWith("NS_")).toSorted()).toEqual(seen.toSorted());
+  expect(
+    Object.keys(constants)
+      .filter((name) => name.startsWith("NS_"))
+      .toSorted(),
+  ).toEqual(seen.toSorted());
 });

@@ -47,7 +47,7 @@ test("boxes are the reference's: unordered messages of a secret stream, whose no
     expect(ours.toHex()).toBe(vector.encryptKey);
     expect((vector.isInitiator ? fromResponder : fromInitiator).toHex()).toBe(vector.decryptKey);
 
-    let counter = bytes(vector.initialCounter);
+    let counter: Uint8Array = bytes(vector.initialCounter);
     for (const { plaintext, envelope } of vector.messages) {
       counter = incremented(counter);
       const nonce = new Uint8Array(BOX_NONCE_BYTES);

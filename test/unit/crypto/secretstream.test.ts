@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { SEALED_EXTRA_BYTES, STREAM_HEADER_BYTES, SecretStream } from "../../../src/crypto/secretstream.ts";
+import { SEALED_EXTRA_BYTES, SecretStream, STREAM_HEADER_BYTES } from "../../../src/crypto/secretstream.ts";
 import { SeededRandom } from "../../support/random.ts";
 import { vectors } from "../../support/vectors.ts";
 

@@ -10,7 +10,8 @@ test("what was pushed comes out by its moment, and of one moment in the order it
   let [now, order] = [0, 0];
   for (let round = 0; round < 20_000; round++) {
     const isPush = queue.size === 0 || random.chance(round < 10_000 ? 0.7 : 0.3);
-    if (isPush) push(now + random.below(20), order++); // few moments, so there are many ties
+    if (isPush)
+      push(now + random.below(20), order++); // few moments, so there are many ties
     else {
       now = queue.nextAt;
       queue.pop().happen();

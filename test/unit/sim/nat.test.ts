@@ -27,24 +27,18 @@ function site(options: NatOptions = {}) {
   return { internet, nat, a, b, x1, x2, y1, run, seenFrom };
 }
 
-const DEPENDENCES: readonly Dependence[] = [
-  "endpoint-independent",
-  "address-dependent",
-  "address-and-port-dependent",
-];
+const DEPENDENCES: readonly Dependence[] = ["endpoint-independent", "address-dependent", "address-and-port-dependent"];
 
 for (const [i, mapping] of DEPENDENCES.entries()) {
   for (const [j, filtering] of DEPENDENCES.entries()) {
     test(`mapping ${mapping}, filtering ${filtering}`, () => {
       const { internet, a, x1, x2, y1, run, seenFrom } = site({ mapping, filtering });
       const outside = seenFrom(a, x1);
-      for (const end of [x1, x2, y1]) end.say(outside, `${end.address.port}@${end.address.host}`);
+      for (const end of [x1, x2, y1]) end.say(outside);
       run();
-      const admitted = [["1000@198.51.100.1", "2000@198.51.100.1", "1000@198.51.100.2"], 2, 1][j]!;
-      const expected = ["1000@198.51.100.1", "2000@198.51.100.1", "1000@198.51.100.2"].slice(0, [3, 2, 1][j]);
-      expect(a.heard.map(({ text }) => text).sort()).toEqual(expected.sort());
+      const nearer = ["198.51.100.1:1000", "198.51.100.1:2000", "198.51.100.2:1000"].slice(0, 3 - j);
+      expect(a.take().sort()).toEqual(nearer.map((from) => `hello from ${from}`));
       expect(internet.carrier.dropped.filtered ?? 0).toBe(j);
-      expect(admitted).toBeDefined();
 
       const all = [outside, seenFrom(a, x2), seenFrom(a, y1)];
       expect(all.map(({ host }) => host)).toEqual(["203.0.113.1", "203.0.113.1", "203.0.113.1"]);
@@ -94,12 +88,11 @@ test("a random NAT spreads its ports over the whole range", () => {
 });
 
 test("Linux shares a port between mappings until two meet at one destination", () => {
-  const { a, b, x1, y1, run, seenFrom } = site(LINUX);
+  const { a, b, x1, x2, y1, run, seenFrom } = site(LINUX);
   expect(seenFrom(a, x1).port).toBe(5000);
   expect(seenFrom(a, y1).port).toBe(5000);
   expect(seenFrom(b, x1).port).toBe(5001);
-  const fromB = seenFrom(b, site(LINUX).x2); // another destination, where the port is free
-  expect(fromB.port).toBe(5000);
+  expect(seenFrom(b, x2).port).toBe(5000);
   x1.say({ host: "203.0.113.1", port: 5000 }, "to a");
   x1.say({ host: "203.0.113.1", port: 5001 }, "to b");
   y1.say({ host: "203.0.113.1", port: 5001 }, "to nobody");

@@ -17,6 +17,7 @@ import {
   encodeMutableSignable,
   encodePeerRecord,
   encodePluginRequest,
+  joinLookupReply,
   type LookupReply,
   type MutablePut,
   type MutableRecord,
@@ -28,42 +29,49 @@ import { Writer } from "../../../src/wire/writer.ts";
 import { type Sample, testCodec } from "../../support/codec.ts";
 import { bytesOrNull, vectors } from "../../support/vectors.ts";
 
-/** A message as the file has it: byte strings in hex. */
-type Hex<Message> = {
-  [Key in keyof Message]: Uint8Array extends Message[Key]
-    ? string | Exclude<Message[Key], Uint8Array>
-    : Message[Key] extends PeerRecord | null
-      ? Hex<PeerRecord> | Exclude<Message[Key], PeerRecord>
-      : Message[Key] extends readonly PeerRecord[]
-        ? Hex<PeerRecord>[]
-        : Message[Key];
-};
-type Rows<Message> = { hex: string; decoded: Hex<Message> }[];
+// Messages as the file has them: byte strings in hex.
+interface PeerHex {
+  publicKey: string;
+  relayAddresses: Address[];
+}
+interface AnnounceHex {
+  peer: PeerHex | null;
+  refresh: string | null;
+  signature: string | null;
+  bump: number;
+}
+interface MutableHex {
+  seq: number;
+  value: string;
+  signature: string;
+}
+type LookupHex = { peers: PeerHex[]; bump: number };
+type Rows<Decoded> = { hex: string; decoded: Decoded }[];
 
 const group = vectors<{
-  peer: Rows<PeerRecord>;
-  announce: Rows<Announce>;
-  mutableSignable: Rows<Pick<MutableRecord, "seq" | "value">>;
-  mutablePutRequest: Rows<MutablePut>;
-  mutableGetResponse: Rows<MutableRecord>;
-  pluginRequest: Rows<PluginRequest>;
-  lookupRawReply: Rows<LookupReply>;
-  lookupRawReplyWithoutBump: Rows<LookupReply>;
+  peer: Rows<PeerHex>;
+  announce: Rows<AnnounceHex>;
+  mutableSignable: Rows<Omit<MutableHex, "signature">>;
+  mutablePutRequest: Rows<MutableHex & { publicKey: string }>;
+  mutableGetResponse: Rows<MutableHex>;
+  pluginRequest: Rows<Omit<PluginRequest, "value"> & { value: string | null }>;
+  lookupRawReply: Rows<LookupHex>;
+  lookupRawReplyWithoutBump: Rows<LookupHex>;
 }>("messages");
 
 const bytes = (hex: string) => Uint8Array.fromHex(hex);
-const peerRecord = ({ publicKey, relayAddresses }: Hex<PeerRecord>): PeerRecord => ({
+const peerRecord = ({ publicKey, relayAddresses }: PeerHex): PeerRecord => ({
   publicKey: bytes(publicKey),
   relayAddresses,
 });
-const mutableRecord = ({ seq, value, signature }: Hex<MutableRecord>): MutableRecord => ({
+const mutableRecord = ({ seq, value, signature }: MutableHex): MutableRecord => ({
   seq,
   value: bytes(value),
   signature: bytes(signature),
 });
-const lookupReply = ({ peers, bump }: Hex<LookupReply>): LookupReply => ({ peers: peers.map(peerRecord), bump });
+const lookupReply = ({ peers, bump }: LookupHex): LookupReply => ({ peers: peers.map(peerRecord), bump });
 
-function samples<Message>(rows: Rows<Message>, message: (decoded: Hex<Message>) => Message): Sample<Message>[] {
+function samples<Decoded, Message>(rows: Rows<Decoded>, message: (decoded: Decoded) => Message): Sample<Message>[] {
   return rows.map(({ hex, decoded }) => ({ hex, message: message(decoded) }));
 }
 
@@ -125,6 +133,13 @@ test("a lookup reply without a bump is one with bump 0", () => {
   }
 });
 
+test("a lookup reply may be joined from records that are encoded already", () => {
+  for (const { hex, decoded } of group.lookupRawReply) {
+    const records = decoded.peers.map((peer) => encodePeerRecord(peerRecord(peer)));
+    expect(joinLookupReply(records, decoded.bump).toHex()).toBe(hex);
+  }
+});
+
 test("a mutable record's signable is the reference's", () => {
   for (const { hex, decoded } of group.mutableSignable) {
     const { seq, value } = decoded;
@@ -135,7 +150,8 @@ test("a mutable record's signable is the reference's", () => {
 });
 
 test("what a stranger can make grow is bounded", () => {
-  const relayAddresses = (length: number): Address[] => Array.from({ length }, (_, i) => ({ host: "192.0.2.1", port: i }));
+  const relayAddresses = (length: number): Address[] =>
+    Array.from({ length }, (_, i) => ({ host: "192.0.2.1", port: i }));
   const publicKey = new Uint8Array(32).fill(1);
   const signature = new Uint8Array(64).fill(2);
 
@@ -168,9 +184,9 @@ test("what a stranger can make grow is bounded", () => {
 
 test("numbers are the reference's", () => {
   const constants = vectors<{ COMMANDS: { [name: string]: number }; ERROR: { [name: string]: number } }>("constants");
-  const ours = Object.entries({ ...COMMAND, ...DHT_ERROR }).map(([name, number]) => [upperCase(name), number]);
-  const { SEQ_REUSED, SEQ_TOO_LOW } = constants.ERROR;
-  expect(Object.fromEntries(ours)).toEqual({ ...constants.COMMANDS, SEQ_REUSED, SEQ_TOO_LOW });
+  const commands = Object.entries(COMMAND).map(([name, number]) => [upperCase(name), number]);
+  expect(Object.fromEntries(commands)).toEqual(constants.COMMANDS);
+  expect(constants.ERROR).toMatchObject({ SEQ_REUSED: DHT_ERROR.seqReused, SEQ_TOO_LOW: DHT_ERROR.seqTooLow });
 });
 
 /** `peerHandshake` as PEER_HANDSHAKE. */

@@ -27,11 +27,12 @@ const group = vectors<{
 const bytes = (hex: string) => Uint8Array.fromHex(hex);
 const MAX = 1024;
 
-function check<Value>(
-  rows: Encoded<Value>[],
-  write: (w: Writer, value: Value) => Writer,
-  read: (r: Reader) => Value,
-): void {
+interface Codec<Value> {
+  write: (w: Writer, value: Value) => Writer;
+  read: (r: Reader) => Value;
+}
+
+function check<Value>(rows: Encoded<Value>[], { write, read }: Codec<Value>): void {
   expect(rows.length).toBeGreaterThan(0);
   for (const { value, hex, decoded } of rows) {
     expect(write(new Writer(), value).finish().toHex()).toBe(hex);
@@ -42,29 +43,27 @@ function check<Value>(
 }
 
 test("numbers are the reference's", () => {
-  check(group.uint, (w, value) => w.uint(value), (r) => r.uint());
-  check(group.uint16, (w, value) => w.u16(value), (r) => r.u16());
-  check(group.uint32, (w, value) => w.u32(value), (r) => r.u32());
+  check(group.uint, { write: (w, value) => w.uint(value), read: (r) => r.uint() });
+  check(group.uint16, { write: (w, value) => w.u16(value), read: (r) => r.u16() });
+  check(group.uint32, { write: (w, value) => w.u32(value), read: (r) => r.u32() });
 });
 
 test("bytes and strings are the reference's; bytes that may be absent are so when there are none", () => {
-  check(group.buffer, (w, value) => w.bytes(bytes(value)), (r) => r.bytes(MAX).toHex());
-  check(group.string, (w, value) => w.string(value), (r) => r.string(MAX));
-  check(
-    group.optionalBuffer,
-    (w, value) => w.bytes(bytesOrNull(value) ?? new Uint8Array(0)),
-    (r) => r.bytes(MAX).toHex() || null,
-  );
+  check(group.buffer, { write: (w, value) => w.bytes(bytes(value)), read: (r) => r.bytes(MAX).toHex() });
+  check(group.string, { write: (w, value) => w.string(value), read: (r) => r.string(MAX) });
+  check(group.optionalBuffer, {
+    write: (w, value) => w.bytes(bytesOrNull(value) ?? new Uint8Array(0)),
+    read: (r) => r.bytes(MAX).toHex() || null,
+  });
 });
 
 test("addresses are the reference's", () => {
-  check(group.ipv4Address, (w, value) => w.address4(value), (r) => r.address4());
-  check(group.ipv6Address, (w, value) => w.address6(value), (r) => r.address6());
-  check(
-    group.ipv4AddressArray,
-    (w, value) => w.array(value, (address) => w.address4(address)),
-    (r) => r.array(MAX, () => r.address4()),
-  );
+  check(group.ipv4Address, { write: (w, value) => w.address4(value), read: (r) => r.address4() });
+  check(group.ipv6Address, { write: (w, value) => w.address6(value), read: (r) => r.address6() });
+  check(group.ipv4AddressArray, {
+    write: (w, value) => w.array(value, (address) => w.address4(address)),
+    read: (r) => r.array(MAX, () => r.address4()),
+  });
 });
 
 test("a uint may be longer than it needs to be", () => {
