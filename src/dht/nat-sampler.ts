@@ -34,8 +34,16 @@ export class NatSampler {
 
   /** One more peer says that it sees us at `address`. Returns whether host or port changed. */
   add(address: Address): boolean {
-    const full = this.#tally((sample) => sample.full, (known) => sameAddress(known, address), address);
-    const host = this.#tally((sample) => sample.host, (known) => known.host === address.host, address);
+    const full = this.#tally(
+      (sample) => sample.full,
+      (known) => sameAddress(known, address),
+      address,
+    );
+    const host = this.#tally(
+      (sample) => sample.host,
+      (known) => known.host === address.host,
+      address,
+    );
     this.#keep({ full, host });
     if (!this.#bestFull || full.hits > this.#bestFull.hits) this.#bestFull = full;
     if (!this.#bestHost || host.hits > this.#bestHost.hits) this.#bestHost = host;

@@ -40,6 +40,8 @@ const SMALL_REFRESH_TICKS = 64;
 /** An empty one this often: there may be no network yet. Differs: the reference waits for the next ping, up to 40 s. */
 const EMPTY_REFRESH_TICKS = 2;
 const REFRESH_TICKS = 60;
+/** One refresh in so many asks the bootstrap nodes, too. Differs: with none, the parts of a network that was parted stay apart for ever. */
+const BOOTSTRAP_REFRESHES = 2;
 /** Queries of the user's under way. Full: the next one fails. */
 const MAX_QUERIES = 1024;
 
@@ -47,7 +49,8 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
   readonly #dropped = { malformed: 0, unexpected: 0 };
   readonly storage: Storage;
   readonly contacts: Contacts;
-  readonly guard: Guard;
+  /** Null on private networks. */
+  readonly #guard: Guard | null;
   readonly #options: DhtNodeOptions;
   readonly #requests: Requests;
   readonly #reachability: Reachability;
@@ -63,13 +66,15 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
   #tickedAt = -Infinity;
   #tickAt = Infinity;
   #refreshTicks: number;
+  #refreshes = 0;
   #hintsSent = 0;
   #isSuspended = false;
 
   constructor(now: number, options: DhtNodeOptions) {
     const { random } = options;
     const emit = (output: DhtOutput) => void this.#outputs.push(output);
-    const send = (socket: SocketName, to: Address, datagram: Uint8Array) => emit({ type: "send", socket, to, datagram });
+    const send = (socket: SocketName, to: Address, datagram: Uint8Array) =>
+      emit({ type: "send", socket, to, datagram });
     this.#options = options;
     this.#requests = new Requests({
       random,
@@ -104,11 +109,12 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
       },
     });
     this.storage = new Storage(options);
-    this.guard = new Guard({ requests: this.#requests, random, release: (now, held) => this.#onRequest(now, held) });
+    const release = (now: number, held: HeldRequest) => this.#onRequest(now, held);
+    this.#guard = options.isPublic ? new Guard({ requests: this.#requests, random, release }) : null;
     this.#responder = new Responder({
       contacts: this.contacts,
       storage: this.storage,
-      guard: options.isPublic ? this.guard : null,
+      guard: this.#guard,
       tokens: options.tokens ?? new Tokens(now, random.bytes(ID_BYTES), random.bytes(ID_BYTES)),
       maxPingDelayMs: options.maxPingDelayMs,
       id: (socket) => this.#idOn(socket),
@@ -187,14 +193,14 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
 
   /** Datagrams that were dropped, by reason. */
   get dropCounts(): { readonly [reason: string]: number } {
-    return { ...this.#dropped, ...this.guard.dropped };
+    return { ...this.#dropped, ...this.#guard?.dropped };
   }
 
   /** A datagram arrived. Its bytes are ours to keep. */
   receive(now: number, socket: SocketName, from: Address, datagram: Uint8Array): void {
     if (this.#isSuspended || from.port === 0) return;
     if (datagram[0] === REQUEST) {
-      if (!this.#options.isPublic || this.guard.allows(now, from.host)) this.#onRequest(now, { socket, from, datagram });
+      if (!this.#guard || this.#guard.allows(now, from.host)) this.#onRequest(now, { socket, from, datagram });
     } else if (datagram[0] === RESPONSE) {
       this.#onResponse(now, socket, from, datagram);
     } else {
@@ -237,7 +243,8 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
   refresh(now: number): void {
     const nodes = [...this.contacts.table.nodes()];
     const node = nodes[randomUint32(this.#options.random) % Math.max(1, nodes.length)];
-    this.#walk(now, node?.id ?? this.contacts.table.id, { replied: () => {}, finished: () => {} });
+    const asksBootstrap = this.#refreshes++ % BOOTSTRAP_REFRESHES === 0;
+    this.#walk(now, node?.id ?? this.contacts.table.id, { replied: () => {}, finished: () => {} }, asksBootstrap);
   }
 
   /** The machine slept, as the shell knows from another clock; or its network is another. */
@@ -334,7 +341,7 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
     const sender = this.#sender(from, response.id);
     this.contacts.heard(now, sender, response.to, this.#isExpected(socket));
     this.#requests.receive(now, request, sender, response);
-    if (this.#options.isPublic && !request.outgoing.isRelayed) this.guard.verified(now, from.host);
+    if (!request.outgoing.isRelayed) this.#guard?.verified(now, from.host);
   }
 
   /** An id counts when it is the one that follows from the address; a known node needs no hash. */
@@ -368,14 +375,15 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
     this.#reachability.tick(now);
     if (contacts.tick % PING_EVERY_TICKS === 0) contacts.pingSome(now);
     const { size } = contacts.table;
-    const isSmall = contacts.tick % (size === 0 ? EMPTY_REFRESH_TICKS : SMALL_REFRESH_TICKS) === 0 && size < SMALL_TABLE;
+    const isSmall =
+      contacts.tick % (size === 0 ? EMPTY_REFRESH_TICKS : SMALL_REFRESH_TICKS) === 0 && size < SMALL_TABLE;
     if (--this.#refreshTicks <= 0 || isSmall) this.refresh(now);
     this.#hintsSent = 0;
     if (this.#health.tick(this.#requests)) this.#outputs.push({ type: "networkUpdate" });
   }
 
   /** A walk in the background: it takes few requests at a time while others are under way. */
-  #walk(now: number, target: Uint8Array, owner: QueryOwner): void {
+  #walk(now: number, target: Uint8Array, owner: QueryOwner, asksBootstrap = false): void {
     const { concurrency } = this.#options;
     const least = Math.min(concurrency, Math.max(2, Math.floor(concurrency / 8)));
     this.#refreshTicks = REFRESH_TICKS;
@@ -386,7 +394,7 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
       },
       finished: (at, query, failure) => owner.finished(at, query, failure),
     };
-    const question = { isInternal: true, command: INTERNAL.findNode, target, concurrency: least };
+    const question = { isInternal: true, command: INTERNAL.findNode, target, concurrency: least, asksBootstrap };
     new Query(question, this.#surroundings, yielding).start(now);
   }
 

@@ -14,8 +14,8 @@ import {
   type MutableRecord,
   type PeerRecord,
 } from "../wire/dht.ts";
-import { Writer } from "../wire/writer.ts";
 import { INTERNAL, K } from "../wire/rpc.ts";
+import { Writer } from "../wire/writer.ts";
 import { sameBytes } from "./peer.ts";
 import type { QueryOptions } from "./query.ts";
 import type { Outgoing, Reply } from "./requests.ts";

@@ -1,5 +1,5 @@
 /** A node of the DHT as others name it: an address, and the id that follows from it. */
-import { type Address } from "../base/address.ts";
+import type { Address } from "../base/address.ts";
 import { addressKey } from "../base/ip4.ts";
 import { blake2b256 } from "../crypto/blake2b.ts";
 import { encodeAddress4, ID_BYTES } from "../wire/rpc.ts";

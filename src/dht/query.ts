@@ -33,6 +33,8 @@ export interface QueryOptions extends Question {
   readonly nodes?: readonly Address[];
   /** Ask only these. */
   readonly onlyTheseNodes?: boolean;
+  /** Ask the bootstrap nodes even if the table has enough others. */
+  readonly asksBootstrap?: boolean;
   /** For each of the nearest repliers at the end of the walk: what to send it. `null` counts as a failure. */
   readonly commit?: (reply: Reply & { readonly from: Peer }) => Outgoing | null;
   /** For every reply, as it comes: what else to send that node. */
@@ -119,6 +121,7 @@ export class Query implements Requester {
   start(now: number): void {
     for (const node of this.#options.nodes ?? []) this.#begin(peerAt(node));
     if (!this.#isCached && !this.#options.onlyTheseNodes) this.#fillFromTable(now);
+    if (this.#options.asksBootstrap) this.#beginWithBootstrap(now);
     this.#askMore(now);
   }
 
@@ -130,7 +133,8 @@ export class Query implements Requester {
 
   answered(now: number, request: PendingRequest, reply: Reply): void {
     if (this.#hints.delete(request)) return;
-    if (this.#committing.delete(request)) return this.#onCommitted(now, reply.error === RPC_ERROR.none ? null : "refused");
+    if (this.#committing.delete(request))
+      return this.#onCommitted(now, reply.error === RPC_ERROR.none ? null : "refused");
     const candidate = this.#takeAsked(request);
     candidate.state = "answered";
     if (reply.error === RPC_ERROR.none) this.#successes++;
@@ -167,6 +171,7 @@ export class Query implements Requester {
     if (reply.error === RPC_ERROR.none && reply.from.id && this.#isCloser(reply.from.id)) {
       this.#keep({ ...reply, from: node }, depth);
     }
+    if (this.#options.onlyTheseNodes) return;
     for (const address of reply.closerNodes) {
       if (address.port === 0 || !this.#context.admits(address)) continue;
       if (!this.#named(now, peerAt(address), reply.from, depth + 1)) break;
@@ -201,6 +206,10 @@ export class Query implements Requester {
     if (this.#toAsk.length >= K) return;
     for (const node of this.#context.closest(this.target)) this.#begin(node);
     if (this.#toAsk.length >= K) return;
+    this.#beginWithBootstrap(now);
+  }
+
+  #beginWithBootstrap(now: number): void {
     for (const address of this.#context.bootstrap(now)) this.#begin(peerAt(address));
   }
 
@@ -265,7 +274,6 @@ export class Query implements Requester {
     this.#forgetRequests(now); // late ones, and hints that are only a courtesy
     this.#owner.finished(now, this, failure);
   }
-
 
   #forgetRequests(now: number): void {
     for (const group of [this.#asked.keys(), this.#committing, this.#hints]) {

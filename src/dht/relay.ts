@@ -64,7 +64,11 @@ function relayHolepunch(message: RelayedHolepunch, from: Address, route: Route |
     return to ? { type: "forward", to, value } : null;
   }
   if (mode !== MODE.fromServer || !peerAddress) return null;
-  return { type: "reply", to: peerAddress, value: encodeRelayedHolepunch({ mode: MODE.reply, id, payload, peerAddress: from }) };
+  return {
+    type: "reply",
+    to: peerAddress,
+    value: encodeRelayedHolepunch({ mode: MODE.reply, id, payload, peerAddress: from }),
+  };
 }
 
 function handshake(message: Omit<RelayedHandshake, "relayAddress"> & { relayAddress?: Address }): Uint8Array {

@@ -4,7 +4,7 @@ import { Reader } from "../wire/reader.ts";
 import { encodeRequest, encodeResponse, INTERNAL, type Request, type ResponseToSend, RPC_ERROR } from "../wire/rpc.ts";
 import type { Contacts } from "./contacts.ts";
 import type { Guard } from "./guard.ts";
-import { isRelayed, relay, type Relayed } from "./relay.ts";
+import { isRelayed, type Relayed, relay } from "./relay.ts";
 import type { Sender, SocketName } from "./requests.ts";
 import type { Answer, Storage } from "./storage.ts";
 import type { Tokens } from "./tokens.ts";
@@ -45,7 +45,8 @@ export class Responder {
     const { guard, tokens } = this.#options;
     this.stats.requests++;
     if (request.token) {
-      if (!tokens.accepts(now, incoming.from.host, request.token)) return this.#reply(now, incoming, request, BAD_TOKEN);
+      if (!tokens.accepts(now, incoming.from.host, request.token))
+        return this.#reply(now, incoming, request, BAD_TOKEN);
       guard?.verified(now, incoming.from.host);
     }
     if (request.isInternal) return this.#internal(now, incoming, request);
