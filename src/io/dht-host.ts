@@ -3,10 +3,10 @@
  * drive are given, so the simulator runs the very same thing.
  */
 import type { Address } from "../base/address.ts";
+import type { Machine } from "../base/machine.ts";
 import { DhtNode } from "../dht/node.ts";
 import type { DhtNodeOptions, DhtOutput } from "../dht/node-options.ts";
 import type { SocketName } from "../dht/requests.ts";
-import type { Machine } from "../base/machine.ts";
 import type { DatagramSocket } from "./datagram-socket.ts";
 import type { Drive } from "./drive.ts";
 

@@ -1,25 +1,46 @@
 /**
- * Where a running dnet keeps its sockets and logs: `/run/dnet` as root, `$XDG_RUNTIME_DIR/dnet` otherwise, or
- * `dnet-UID` in the directory for temporary files; `DNET_RUN_DIR` overrides all three. Directories are 0700 and ours: a
- * control socket in a directory that someone else may write to would obey that someone.
+ * Where dnet keeps what is its own. Directories are 0700 and ours: a control socket in a directory that someone else may
+ * write to would obey that someone.
+ *   run    a running dnet's sockets and logs: `/run/dnet` as root, `$XDG_RUNTIME_DIR/dnet` otherwise, or `dnet-UID` in the
+ *          directory for temporary files; `DNET_RUN_DIR` overrides all three
+ *   state  what outlives it: `/var/lib/dnet` as root, `$XDG_STATE_HOME/dnet` or `~/.local/state/dnet` otherwise;
+ *          `DNET_STATE_DIR` overrides all three
  */
 import { lstatSync, mkdirSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { DnetError } from "../base/error.ts";
 
 // `sun_path` of struct sockaddr_un (linux/un.h), less its closing zero.
 const MAX_SOCKET_PATH_BYTES = 107;
 
+/** Which of the two; errors are named for it, and say which variable chooses another. */
+type Purpose = "run" | "state";
+const VARIABLES = { run: "DNET_RUN_DIR", state: "DNET_STATE_DIR" } as const;
+
 type Environment = { readonly [name: string]: string | undefined };
 
 /** The run directory's path; makes nothing. */
 export function runDirectory(environment: Environment = process.env, uid: number = userId()): string {
-  const chosen = environment["DNET_RUN_DIR"];
-  if (chosen) return requireAbsolute(chosen);
+  const chosen = chosenDirectory("run", environment);
+  if (chosen) return chosen;
   if (uid === 0) return "/run/dnet";
   const runtime = environment["XDG_RUNTIME_DIR"];
   return runtime && isAbsolute(runtime) ? join(runtime, "dnet") : join(tmpdir(), `dnet-${uid}`);
+}
+
+/** The state directory's path; makes nothing. */
+export function stateDirectory(environment: Environment = process.env, uid: number = userId()): string {
+  const chosen = chosenDirectory("state", environment);
+  if (chosen) return chosen;
+  if (uid === 0) return "/var/lib/dnet";
+  const state = environment["XDG_STATE_HOME"];
+  return state && isAbsolute(state) ? join(state, "dnet") : join(environment["HOME"] || homedir(), ".local/state/dnet");
+}
+
+/** Makes the state directory if it is missing and returns it. Throws DnetError when it is not ours alone. */
+export function makeStateDirectory(): string {
+  return makePrivateDirectory(stateDirectory(), "state");
 }
 
 /** The directory of the tunnels' sockets and logs; makes nothing. */
@@ -59,22 +80,23 @@ export function tunnelLogPath(name: string): string {
 }
 
 /** Makes `path` with mode 0700, its parents as the system's defaults say, and makes sure that it is ours alone. */
-export function makePrivateDirectory(path: string, uid: number = userId()): string {
+export function makePrivateDirectory(path: string, purpose: Purpose = "run", uid: number = userId()): string {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    throw new DnetError("RUN_DIRECTORY_DENIED", `cannot make the directory ${path}: ${(cause as Error).message}`, {
+    const message = `cannot make the directory ${path}: ${(cause as Error).message}`;
+    throw new DnetError(errorCode(purpose, "DENIED"), message, {
       failure: "permission",
-      hint: "set DNET_RUN_DIR to a directory that you may write to",
+      hint: `set ${VARIABLES[purpose]} to a directory that you may write to`,
       cause,
     });
   }
-  isPrivateDirectory(path, uid);
+  isPrivateDirectory(path, purpose, uid);
   return path;
 }
 
 /** False when there is nothing at `path`. Throws DnetError for anything but a directory that is ours alone. */
-export function isPrivateDirectory(path: string, uid: number = userId()): boolean {
+export function isPrivateDirectory(path: string, purpose: Purpose = "run", uid: number = userId()): boolean {
   // lstat, not stat: a symbolic link planted here by another user would otherwise pass as the directory it points to.
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (!found) return false;
@@ -86,18 +108,27 @@ export function isPrivateDirectory(path: string, uid: number = userId()): boolea
         ? `is open to others (mode ${(found.mode & 0o777).toString(8)})`
         : null;
   if (!flaw) return true;
-  throw new DnetError("RUN_DIRECTORY_UNSAFE", `${path} ${flaw}`, {
+  throw new DnetError(errorCode(purpose, "UNSAFE"), `${path} ${flaw}`, {
     failure: "permission",
-    hint: "set DNET_RUN_DIR to a directory that is yours alone, with mode 700",
+    hint: `set ${VARIABLES[purpose]} to a directory that is yours alone, with mode 700`,
   });
 }
 
-function requireAbsolute(path: string): string {
+/** What the environment says; undefined when it says nothing. */
+function chosenDirectory(purpose: Purpose, environment: Environment): string | undefined {
+  const variable = VARIABLES[purpose];
+  const path = environment[variable];
+  if (!path) return undefined;
   if (isAbsolute(path)) return path;
-  throw new DnetError("RUN_DIRECTORY_RELATIVE", `DNET_RUN_DIR is ${path}, which is not an absolute path`, {
+  throw new DnetError(errorCode(purpose, "RELATIVE"), `${variable} is ${path}, which is not an absolute path`, {
     failure: "configuration",
-    hint: "set DNET_RUN_DIR to a path that starts with /",
+    hint: `set ${variable} to a path that starts with /`,
   });
+}
+
+/** `RUN_DIRECTORY_DENIED`, say. */
+function errorCode(purpose: Purpose, flaw: "DENIED" | "UNSAFE" | "RELATIVE"): string {
+  return `${purpose.toUpperCase()}_DIRECTORY_${flaw}`;
 }
 
 function userId(): number {

@@ -11,6 +11,7 @@ import { formatPrefix } from "../base/ip.ts";
 import { SUITE_D, SUITE_W } from "../tunnel/suite.ts";
 import { Tunnel, type TunnelOutput } from "../tunnel/tunnel.ts";
 import { type ControlHandlers, serveControl } from "./control-socket.ts";
+import type { DatagramSocket } from "./datagram-socket.ts";
 import { cipherProvider } from "./datapath/cipher.ts";
 import { DatapathLink, MAX_PEERS } from "./datapath/link.ts";
 import { COLUMN, NO_PEER } from "./datapath/stats.ts";
@@ -27,6 +28,8 @@ import { Underlay } from "./underlay.ts";
 export interface TunnelRunOptions {
   onReady(view: TunnelView): void;
   log(line: string): void;
+  /** Is given the tunnel's UDP port as other protocols may use it; left out, what is theirs is dropped and counted. */
+  share?(socket: DatagramSocket): void;
   readonly signal: AbortSignal;
 }
 
@@ -128,7 +131,7 @@ class RunningTunnel implements ControlHandlers {
   }
 
   async run(): Promise<void> {
-    const { signal, log, onReady } = this.#options;
+    const { signal, log, onReady, share } = this.#options;
     const stop = () => this.#stopping.resolve();
     if (signal.aborted) stop();
     signal.addEventListener("abort", stop, { once: true });
@@ -139,7 +142,10 @@ class RunningTunnel implements ControlHandlers {
     ];
     try {
       const isUp = this.#link.ready.then(() => true);
-      if (await Promise.race([isUp, this.#stopping.promise.then(() => false)])) onReady(this.view());
+      if (await Promise.race([isUp, this.#stopping.promise.then(() => false)])) {
+        share?.(this.#link.share());
+        onReady(this.view());
+      }
       await this.#stopping.promise;
       log(`stopping ${this.#config.name}`);
     } finally {

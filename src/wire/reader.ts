@@ -81,7 +81,9 @@ export class Reader {
     const at = this.#take(18);
     if (at < 0) return { host: "0:0:0:0:0:0:0:0", port: 0 };
     const bytes = this.#bytes;
-    const groups = Array.from({ length: 8 }, (_, i) => ((bytes[at + 2 * i]! << 8) | bytes[at + 2 * i + 1]!).toString(16));
+    const groups = Array.from({ length: 8 }, (_, i) =>
+      ((bytes[at + 2 * i]! << 8) | bytes[at + 2 * i + 1]!).toString(16),
+    );
     return { host: groups.join(":"), port: bytes[at + 16]! | (bytes[at + 17]! << 8) };
   }
 

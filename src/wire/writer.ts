@@ -1,7 +1,7 @@
 /** Writes HyperDHT's "compact encoding", always in its shortest form: signatures cover encoded values. See `reader.ts`. */
 import type { Address } from "../base/address.ts";
-import { parseIp } from "../base/ip.ts";
 import { assert } from "../base/assert.ts";
+import { parseIp } from "../base/ip.ts";
 
 const FIRST_BYTES = 256;
 
@@ -37,7 +37,9 @@ export class Writer {
     if (value <= 0xfc) return this.u8(value);
     if (value <= 0xffff) return this.u8(0xfd).u16(value);
     if (value <= 0xffff_ffff) return this.u8(0xfe).u32(value);
-    return this.u8(0xff).u32(value % 2 ** 32).u32(Math.floor(value / 2 ** 32));
+    return this.u8(0xff)
+      .u32(value % 2 ** 32)
+      .u32(Math.floor(value / 2 ** 32));
   }
 
   /** The bytes alone, without their length. */

@@ -65,7 +65,7 @@ export class MemoryEnd {
         tooBig: () => {}, // memory has no narrow links
         confirmed: (peer, localIndex) => tell((now) => this.tunnel.confirmed(now, peer, localIndex)),
         roamed: (peer, to) => tell((now) => this.tunnel.roamed(now, peer, to)),
-        hasRoom: true,
+        hasRoom: () => true,
         datagram: (from, view) => {
           const datagram = view.slice();
           tell((now) => this.tunnel.receive(now, from, datagram));

@@ -69,9 +69,7 @@ export class DatapathEnd {
         tooBig: (peer) => this.events.push(`tooBig ${peer}`),
         confirmed: (peer, localIndex) => this.events.push(`confirmed ${peer} ${localIndex}`),
         roamed: (peer, { host, port }) => this.events.push(`roamed ${peer} ${host} ${port}`),
-        get hasRoom() {
-          return end.controlHasRoom;
-        },
+        hasRoom: () => end.controlHasRoom,
         datagram: (from, datagram) => this.datagrams.push({ from, datagram: datagram.slice() }),
       },
     });

@@ -37,7 +37,7 @@ export class FullEnd {
         tooBig: () => {},
         confirmed: (peer, index) => tell((now) => this.tunnel.confirmed(now, peer, index)),
         roamed: (peer, from) => tell((now) => this.tunnel.roamed(now, peer, from)),
-        hasRoom: true,
+        hasRoom: () => true,
         datagram: (from, view) => {
           const datagram = view.slice();
           tell((now) => this.tunnel.receive(now, from, datagram));

@@ -9,7 +9,7 @@ import type { Prefix } from "../../base/ip.ts";
 import { AllowedAddresses } from "../../tunnel/allowed-addresses.ts";
 import { Session, type SessionKeys, SessionSlots } from "../../tunnel/session.ts";
 import { SUITE_D, SUITE_W } from "../../tunnel/suite.ts";
-import { COOKIE_REPLY, INITIATION, SUITE_D_BIT } from "../../wire/tunnel.ts";
+import { protocolOf } from "../../wire/first-byte.ts";
 import type { Arena } from "./arena.ts";
 import { createCipher } from "./cipher.ts";
 import { Coalescer, type TunPort } from "./coalescer.ts";
@@ -34,14 +34,16 @@ export type Command =
   | { type: "endpoint"; peer: number; address: Address }
   | { type: "unreachable"; peer: number }
   | { type: "forget"; peer: number }
-  | { type: "pathMtu"; peer: number; bytes: number; version: 4 | 6 };
+  | { type: "pathMtu"; peer: number; bytes: number; version: 4 | 6 }
+  /** From now on the control thread takes what is of another protocol than the tunnel's. */
+  | { type: "share" };
 
 /** What the control thread hears. */
 export interface Control extends PeerControl {
   confirmed(peer: number, localIndex: number): void;
   roamed(peer: number, address: Address): void;
-  /** Whether a datagram would be taken now. */
-  readonly hasRoom: boolean;
+  /** Whether a datagram would be taken now; of the tunnel's own, or of another protocol. */
+  hasRoom(isTunnel: boolean): boolean;
   /** A datagram that is no data of the tunnel; `datagram` is a view that is over when this returns. */
   datagram(from: Address, datagram: Uint8Array): void;
 }
@@ -76,6 +78,7 @@ export class Datapath<Destination> {
   readonly #train: Train<Destination>;
   readonly #outbound: Outbound<Destination>;
   readonly #inbound: Inbound<Destination>;
+  #isShared = false;
 
   constructor(options: DatapathOptions<Destination>) {
     this.#o = options;
@@ -116,6 +119,7 @@ export class Datapath<Destination> {
 
   apply(now: number, command: Command): void {
     if (command.type === "peer") return this.#addPeer(command);
+    if (command.type === "share") return void (this.#isShared = true);
     const peer = this.#peers[command.peer];
     if (!peer) return; // removed while the command was on its way
     switch (command.type) {
@@ -191,10 +195,14 @@ export class Datapath<Destination> {
     return this.#recentSenders.get(formatAddress(address)) ?? this.#o.sockets.destination(address);
   }
 
+  /** A handshake, or another protocol's: the control thread may want it. */
   #other(port: DatagramPort<Destination>, message: number, at: number, length: number): void {
     const { arena, control, stats } = this.#o;
-    if (!isHandshake(arena.view.getUint8(at))) return stats.add(NO_PEER, COLUMN.unknownType, 1);
-    if (!control.hasRoom) return stats.add(NO_PEER, COLUMN.controlBusy, 1);
+    const datagram = arena.bytes.subarray(at, at + length);
+    const protocol = protocolOf(datagram);
+    const isTunnel = protocol === "tunnel";
+    if (protocol === null || !(isTunnel || this.#isShared)) return stats.add(NO_PEER, COLUMN.unknownType, 1);
+    if (!control.hasRoom(isTunnel)) return stats.add(NO_PEER, COLUMN.controlBusy, 1);
     const from = port.addressOf(message);
     const key = formatAddress(from);
     this.#recentSenders.delete(key);
@@ -202,12 +210,6 @@ export class Datapath<Destination> {
     if (this.#recentSenders.size > MAX_RECENT_SENDERS) {
       this.#recentSenders.delete(this.#recentSenders.keys().next().value!);
     }
-    control.datagram(from, arena.bytes.subarray(at, at + length));
+    control.datagram(from, datagram);
   }
-}
-
-/** An initiation, a response or a cookie reply of either suite. */
-function isHandshake(type: number): boolean {
-  const kind = type & ~SUITE_D_BIT;
-  return kind >= INITIATION && kind <= COOKIE_REPLY;
 }

@@ -4,6 +4,8 @@ import { type EventFd, openEventFd } from "../../../ffi/eventfd.ts";
 import type { Tun } from "../../../ffi/tun-linux.ts";
 import type { UdpSocket } from "../../../ffi/udp-linux.ts";
 import type { Address } from "../../base/address.ts";
+import { protocolOf } from "../../wire/first-byte.ts";
+import type { DatagramSocket } from "../datagram-socket.ts";
 import { Ring } from "./ring.ts";
 import { Stats } from "./stats.ts";
 import type { WorkerCommand, WorkerEvent, WorkerStart } from "./worker.ts";
@@ -14,6 +16,7 @@ const RING_BYTES = 256 * 1024;
 
 export interface LinkHandlers {
   onEvent(event: Exclude<WorkerEvent, { type: "datagrams" | "ready" | "stopped" }>): void;
+  /** A datagram of the tunnel's that carries no data. */
   onDatagram(from: Address, datagram: Uint8Array): void;
 }
 
@@ -25,11 +28,14 @@ export class DatapathLink {
   readonly #toSend = new Ring({ capacity: RING_BYTES });
   readonly #received = new Ring({ capacity: RING_BYTES });
   readonly #port: MessageChannel["port1"];
+  readonly #localPort: number;
+  #onOther: ((from: Address, datagram: Uint8Array) => void) | null = null;
 
   constructor(options: { tun: Tun; sockets: readonly UdpSocket[]; mtu: number; handlers: LinkHandlers }) {
     const { tun, sockets, mtu, handlers } = options;
     const channel = new MessageChannel();
     this.#port = channel.port1;
+    this.#localPort = sockets[0]!.port;
     const start: WorkerStart = {
       tun: { fd: tun.fd, name: tun.name, vnetHeader: tun.vnetHeader, offloads: tun.offloads },
       sockets: sockets.map(({ fd, family, port, features }) => ({ fd, family, port, features })),
@@ -39,6 +45,7 @@ export class DatapathLink {
       peers: MAX_PEERS,
       toSend: this.#toSend.shared,
       received: this.#received.shared,
+      ringBytes: RING_BYTES,
       port: channel.port2,
     };
     const ready = Promise.withResolvers<void>();
@@ -72,6 +79,17 @@ export class DatapathLink {
     if (this.#toSend.push(to, datagram) && this.#toSend.needsWake()) this.#wake.signal();
   }
 
+  /** The same UDP port for the other protocols on it. To close it ends only this view. */
+  share(): DatagramSocket {
+    this.apply({ type: "share" });
+    return {
+      address: { host: "0.0.0.0", port: this.#localPort },
+      onDatagram: (handler) => void (this.#onOther = handler),
+      send: (to, datagram) => this.send(to, datagram),
+      close: () => void (this.#onOther = null),
+    };
+  }
+
   /** Resolves when the Worker has left its loop and touches no descriptor any more. */
   async stop(): Promise<void> {
     this.apply({ type: "stop" });
@@ -83,7 +101,9 @@ export class DatapathLink {
   #drain(handlers: LinkHandlers): void {
     this.#received.awake();
     for (let record = this.#received.shift(); record; record = this.#received.shift()) {
-      handlers.onDatagram(record.address, record.datagram);
+      const { address, datagram } = record;
+      if (protocolOf(datagram) === "tunnel") handlers.onDatagram(address, datagram);
+      else this.#onOther?.(address, datagram);
     }
   }
 }

@@ -36,6 +36,8 @@ export interface WorkerStart {
   /** Datagrams to and from the control thread. */
   readonly toSend: SharedArrayBuffer;
   readonly received: SharedArrayBuffer;
+  /** Of each of the two. */
+  readonly ringBytes: number;
   readonly port: MessagePort;
 }
 
@@ -74,9 +76,8 @@ function run(start: WorkerStart): void {
       tooBig: (peer) => tell({ type: "tooBig", peer }),
       confirmed: (peer, localIndex) => tell({ type: "confirmed", peer, localIndex }),
       roamed: (peer, address) => tell({ type: "roamed", peer, address }),
-      get hasRoom() {
-        return received.hasRoom(MAX_DATAGRAM_TO_CONTROL);
-      },
+      // Others get half of the ring: a flood of theirs must not keep handshakes out.
+      hasRoom: (isTunnel) => received.hasRoom(isTunnel ? MAX_DATAGRAM_TO_CONTROL : start.ringBytes / 2),
       datagram(from, datagram) {
         if (datagram.length > MAX_DATAGRAM_TO_CONTROL) return;
         if (received.push(from, datagram) && received.needsWake()) tell({ type: "datagrams" });

@@ -299,9 +299,7 @@ export class Gateway extends EventEmitter<GatewayEvents> {
     const isRouted = ({ host }: Address) => !this.hardened || !isBogon(host);
     const relays = relayAddresses.filter(isRouted);
     const announcement = { topic: checkBytes("topic", topic), keyPair, relayAddresses: relays, bump };
-    const operation = clear
-      ? operations.lookupAndUnannounce(announcement, true)
-      : operations.announce(announcement);
+    const operation = clear ? operations.lookupAndUnannounce(announcement, true) : operations.announce(announcement);
     return this.#walk(operation, rest, "an announcement");
   }
 
@@ -312,7 +310,11 @@ export class Gateway extends EventEmitter<GatewayEvents> {
     return this.#walk(operations.lookupAndUnannounce(announcement, false), settings, "an unannouncement");
   }
 
-  async unannounce(topic: Uint8Array, keyPair: KeyPair = this.defaultKeyPair, settings: QuerySettings = {}): Promise<void> {
+  async unannounce(
+    topic: Uint8Array,
+    keyPair: KeyPair = this.defaultKeyPair,
+    settings: QuerySettings = {},
+  ): Promise<void> {
     await this.lookupAndUnannounce(topic, keyPair, settings).finished();
   }
 

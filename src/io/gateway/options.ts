@@ -146,7 +146,8 @@ export function checkOptions(options: GatewayOptions, publicAddress: Address | n
 
 /** Throws DnetError, with the entry quoted. */
 export function parseBootstrap(entry: BootstrapEntry): BootstrapNode {
-  if (typeof entry === "number") return { ...checkAddress("bootstrap", { host: "127.0.0.1", port: entry }), suggested: null };
+  if (typeof entry === "number")
+    return { ...checkAddress("bootstrap", { host: "127.0.0.1", port: entry }), suggested: null };
   if (typeof entry !== "string") return { ...checkAddress("bootstrap", entry), suggested: null };
   const [, suggested = null, host = "", port = ""] = /^(?:([\d.]+)@)?([^:@\s]+):(\d{1,5})$/.exec(entry) ?? [];
   const isValid = isHost(host) && isPort(Number(port)) && (suggested === null || ip4Number(suggested) >= 0);
