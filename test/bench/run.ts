@@ -1,4 +1,5 @@
 /** `npm run bench NAME [OPTIONS]`: runs one of the benchmarks; without a name it lists them. */
+import { dht } from "./dht.ts";
 import { tunnel } from "./tunnel.ts";
 
 export interface Benchmark {
@@ -8,7 +9,7 @@ export interface Benchmark {
   run(args: string[]): Promise<number>;
 }
 
-const BENCHMARKS: readonly Benchmark[] = [tunnel];
+const BENCHMARKS: readonly Benchmark[] = [tunnel, dht];
 
 const [name, ...args] = process.argv.slice(2);
 const chosen = BENCHMARKS.find((benchmark) => benchmark.name === name);

@@ -148,7 +148,7 @@ export class HyperdhtError extends Error {
   }
 }
 
-const PROGRAM = join(import.meta.dir, "hyperdht-node.mjs");
+const PROGRAM = ["node", join(import.meta.dir, "hyperdht-node.mjs")];
 const PATIENCE_MS = 2_000;
 
 export class HyperdhtProcess {
@@ -158,16 +158,25 @@ export class HyperdhtProcess {
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
   #commands = 0;
 
-  private constructor(netns: string | null) {
-    const inside = netns === null ? [] : ["ip", "netns", "exec", netns]; // which becomes the program, so the pid is Node's
-    this.#child = Bun.spawn([...inside, "node", PROGRAM], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+  private constructor(netns: string | null, program: readonly string[]) {
+    const inside = netns === null ? [] : ["ip", "netns", "exec", netns]; // which becomes the program, so the pid is its own
+    this.#child = Bun.spawn([...inside, ...program], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
   }
 
-  /** Starts it, in a network namespace if one is named. It ends with this process at the latest: its stdin does. */
-  static async start({ netns = null }: { readonly netns?: string | null } = {}): Promise<HyperdhtProcess> {
-    const started = new HyperdhtProcess(netns);
+  /**
+   * Starts it, in a network namespace if one is named. It ends with this process at the latest: its stdin does. `program` may be
+   * another that speaks the same lines.
+   */
+  static async start({
+    netns = null,
+    program = PROGRAM,
+  }: {
+    readonly netns?: string | null;
+    readonly program?: readonly string[];
+  } = {}): Promise<HyperdhtProcess> {
+    const started = new HyperdhtProcess(netns, program);
     const lines = new Lines(started.#child.stdout);
-    if (!(await lines.next())?.includes('"started"')) throw new Error("the real hyperdht did not start under Node");
+    if (!(await lines.next())?.includes('"started"')) throw new Error(`${program.join(" ")} did not start`);
     void started.#listen(lines);
     return started;
   }
