@@ -471,7 +471,14 @@ export class Gateway extends EventEmitter<GatewayEvents> {
   }
 
   #walk<Item>({ query, item }: operations.Operation<Item>, settings: QuerySettings, what: string): QueryStream<Item> {
-    const { nodes, concurrency, retries, onlyClosestNodes } = settings;
+    const { nodes, concurrency, retries, onlyClosestNodes, ...unknown } = settings;
+    const [name] = Object.keys(unknown);
+    if (name) {
+      throw new DnetError("UNKNOWN_OPTION", `${what} has no option ${JSON.stringify(name)}`, {
+        failure: "usage",
+        hint: "one of: nodes, concurrency, retries, onlyClosestNodes",
+      });
+    }
     const options: QueryOptions = {
       ...query,
       ...(nodes && { nodes }),
