@@ -4,7 +4,13 @@ export { DnetError } from "./base/error.ts";
 export type { KeyPair } from "./crypto/ed25519.ts";
 export type { FoundMutable, FoundPeer, FoundPeers, FoundValue } from "./dht/operations.ts";
 export type { Reply } from "./dht/requests.ts";
-export { Gateway, type GatewayEvents, MAX_VALUE_BYTES, type QuerySettings, type Question } from "./io/gateway/gateway.ts";
+export {
+  Gateway,
+  type GatewayEvents,
+  MAX_VALUE_BYTES,
+  type QuerySettings,
+  type Question,
+} from "./io/gateway/gateway.ts";
 export { DEFAULT_PORT, type GatewayOptions } from "./io/gateway/options.ts";
 export type { QueryStream } from "./io/gateway/query-stream.ts";
 export { type Testnet, testnet } from "./io/gateway/testnet.ts";

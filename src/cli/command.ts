@@ -4,14 +4,19 @@
  */
 import { DnetError } from "../base/error.ts";
 import type { Random } from "../base/random.ts";
+import type { GatewayFactory } from "./gateway-factory.ts";
 import type { TunnelControl } from "./tunnel-control.ts";
 
 /** Where a command speaks: its result, and nothing else, to `stdout`; words for people to `stderr`. */
 export interface Terminal {
-  readonly stdout: { write(text: string): void };
+  readonly stdout: { write(text: string | Uint8Array): void };
   readonly stderr: { write(text: string): void };
+  /** Whether `stdout` is a terminal, so that a person sees what is written there, and control characters act. */
+  readonly isScreen: boolean;
   /** Whether `stdout` takes colours: a terminal, and neither NO_COLOR (no-color.org) nor TERM=dumb is set. */
   readonly color: boolean;
+  /** How wide `stderr` is now, where a line can be rewritten in place; null on anything but a terminal, and on a dumb one. */
+  columns(): number | null;
 }
 
 /** All that a command may touch; tests hand over one of their own. */
@@ -21,8 +26,11 @@ export interface Context {
   readonly root: Command;
   readonly random: Random;
   readonly tunnels: TunnelControl;
-  /** Standard input to its end, in UTF-8. Throws DnetError beyond `maxBytes`. */
-  readStdin(maxBytes: number): Promise<string>;
+  readonly gateways: GatewayFactory;
+  /** Standard input to its end. Throws DnetError beyond `maxBytes`. */
+  readStdin(maxBytes: number): Promise<Uint8Array>;
+  /** Aborted by the first Ctrl-C or SIGTERM from now on; the second ends the process at once. */
+  stopSignal(): AbortSignal;
 }
 
 export interface Option {
@@ -31,6 +39,12 @@ export interface Option {
   /** What stands for the value in help: `--expires SPAN`. */
   readonly placeholder?: string;
   readonly default?: string;
+  /** `--bootstrap` may also stand alone: at the end, or before another option. */
+  readonly valueIsOptional?: boolean;
+  /** May be given several times, and all values count; otherwise the last one does. */
+  readonly isRepeated?: boolean;
+  /** What completion offers for the value. */
+  readonly complete?: "file";
   /** One letter: `h` for `-h`. */
   readonly short?: string;
 }
@@ -48,14 +62,18 @@ export interface Argument {
   readonly complete?: "file" | "tunnel";
 }
 
-/** True or false for a flag; a string, or undefined when not given and without a default, for the rest. */
+/**
+ * True or false for a flag; a string, or undefined when not given and without a default, for the rest, and `true` for an
+ * optional value that was left out; a list of these for an option that may be repeated.
+ */
 export type Values<O extends Options = Options> = {
   readonly [Name in keyof O]: O[Name] extends { type: "boolean" }
     ? boolean
-    : O[Name] extends { default: string }
-      ? string
-      : string | undefined;
+    : O[Name] extends { isRepeated: true }
+      ? readonly Given<O[Name]>[]
+      : Given<O[Name]> | (O[Name] extends { default: string } ? never : undefined);
 } & { readonly json: boolean };
+type Given<O extends Option> = O extends { valueIsOptional: true } ? string | true : string;
 
 export interface Invocation<O extends Options = Options> {
   readonly positionals: readonly string[];
@@ -123,7 +141,8 @@ export function usage(path: readonly Command[]): string {
   return parts.join(" ");
 }
 
-/** `--expires SPAN`, or `--foreground`. */
-export function optionForm(name: string, { type, placeholder }: Option): string {
-  return type === "boolean" ? `--${name}` : `--${name} ${placeholder ?? "VALUE"}`;
+/** `--expires SPAN`, `--bootstrap [ADDRESS]`, or `--foreground`. */
+export function optionForm(name: string, { type, placeholder = "VALUE", valueIsOptional }: Option): string {
+  if (type === "boolean") return `--${name}`;
+  return `--${name} ${valueIsOptional ? `[${placeholder}]` : placeholder}`;
 }

@@ -1,7 +1,7 @@
 /**
  * Completion scripts, made from the command table. All three do the same: walk over the words before the cursor, going
- * down the table at each word that names a command, and offer what may follow there. Names of running tunnels are asked
- * of the completed dnet itself.
+ * down the table at each word that names a command, and offer what may follow there. After an option that needs a value
+ * that is the value: files, or nothing that could be known. Names of running tunnels are asked of the completed dnet itself.
  * Sources: bash(1) "Programmable Completion", zshcompsys(1), fish complete(1).
  */
 import { type Command, globalOptions, type Option } from "./command.ts";
@@ -29,12 +29,16 @@ _dnet_tunnels() {
 }
 _dnet() {
   local current="\${COMP_WORDS[COMP_CWORD]}" place="dnet" offered="" i
+  COMPREPLY=()
   local -a files=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "$place \${COMP_WORDS[i]}" in
       ${pattern(root)}) place="$place \${COMP_WORDS[i]}" ;;
     esac
   done
+  case "$place \${COMP_WORDS[COMP_CWORD - 1]}" in
+${valueCases(root, `compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return`)}
+  esac
   case "$place" in
 ${cases.join("\n")}
   esac
@@ -71,6 +75,9 @@ _dnet() {
       ${pattern(root)}) place="$place $words[i]" ;;
     esac
   done
+  case "$place $words[CURRENT-1]" in
+${valueCases(root, "_files; return")}
+  esac
   case "$place" in
 ${cases.join("\n")}
   esac
@@ -88,9 +95,9 @@ export function fishCompletion(root: Command): string {
     return [
       ...followingCommands(root, command).map(({ name, summary }) => `${offer} -a ${name} -d ${fishQuote(summary)}`),
       ...choices(command).map((word) => `${offer} -a ${word}`),
-      ...optionsOf(command).map(([name, { short, type, description }]) => {
-        const form = `-l ${name}${short ? ` -s ${short}` : ""}${type === "string" ? " -x" : ""}`;
-        return `${offer} ${form} -d ${fishQuote(description)}`;
+      ...optionsOf(command).map(([name, option]) => {
+        const form = `-l ${name}${option.short ? ` -s ${option.short}` : ""}${fishValue(option)}`;
+        return `${offer} ${form} -d ${fishQuote(option.description)}`;
       }),
       ...(kind === "file" ? [`${offer} -F`] : []),
       ...(kind === "tunnel" ? [`${offer} -a '(__dnet_tunnels)'`] : []),
@@ -150,6 +157,26 @@ function complete(command: Command): "file" | "tunnel" | undefined {
 
 function optionsOf(command: Command): [string, Option][] {
   return Object.entries({ ...command.options, ...globalOptions });
+}
+
+/** Cases for the place and the word before the cursor, where that is an option whose value stands at the cursor. */
+function valueCases(root: Command, offerFiles: string): string {
+  const valued = places(root).flatMap(({ words, command }) =>
+    optionsOf(command)
+      .filter(([, option]) => needsValue(option))
+      .map(([name, { complete }]) => `    "${words} --${name}") ${complete === "file" ? offerFiles : "return"} ;;`),
+  );
+  return valued.join("\n");
+}
+
+/** `-x`: a value, and no file; `-rF`: a value, which is a file. Nothing for an optional one: there it may be a new option. */
+function fishValue(option: Option): string {
+  if (!needsValue(option)) return "";
+  return option.complete === "file" ? " -rF" : " -x";
+}
+
+function needsValue({ type, valueIsOptional }: Option): boolean {
+  return type === "string" && !valueIsOptional;
 }
 
 function zshPair(word: string, description: string): string {

@@ -4,21 +4,43 @@ import { DnetError } from "../base/error.ts";
 import { systemRandom } from "../io/entropy.ts";
 import { readToEnd } from "./bounded-read.ts";
 import type { Context } from "./command.ts";
+import { gatewayFactory } from "./gateway-factory.ts";
 import { tunnelControl } from "./tunnel-control.ts";
 
 // How long a full pipe is left alone before it is tried again.
 const PIPE_WAIT_MS = 5;
+// Of a terminal that does not say.
+const FALLBACK_COLUMNS = 80;
+const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /** What commands get when they run for real. */
 export function systemContext(): Omit<Context, "root"> {
-  // no-color.org: present and not empty.
-  const color = isatty(1) && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
+  const isDumb = process.env["TERM"] === "dumb";
+  const isScreen = isatty(1);
   return {
-    terminal: { stdout: descriptorWriter(1), stderr: descriptorWriter(2), color },
+    terminal: {
+      stdout: descriptorWriter(1),
+      stderr: descriptorWriter(2),
+      isScreen,
+      color: isScreen && !process.env["NO_COLOR"] && !isDumb, // no-color.org: present and not empty
+      columns: () => (isatty(2) && !isDumb ? process.stderr.columns || FALLBACK_COLUMNS : null),
+    },
     random: systemRandom,
     tunnels: tunnelControl,
+    gateways: gatewayFactory,
     readStdin: async (maxBytes) => readStdin(maxBytes),
+    stopSignal,
   };
+}
+
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  const stop = () => {
+    for (const name of STOP_SIGNALS) process.off(name, stop);
+    controller.abort();
+  };
+  for (const name of STOP_SIGNALS) process.on(name, stop);
+  return controller.signal;
 }
 
 /**
@@ -26,11 +48,11 @@ export function systemContext(): Omit<Context, "root"> {
  * nowhere, quietly: `dnet licenses | head` is no error, and a tunnel outlives the pipe that it was started with. It
  * outlives a full disk too: words for people that cannot be written are lost. For a result, that is an error.
  */
-function descriptorWriter(fd: number): { write(text: string): void } {
+function descriptorWriter(fd: number): { write(text: string | Uint8Array): void } {
   let isClosed = false;
   return {
     write(text) {
-      let left: Uint8Array = Buffer.from(text);
+      let left: Uint8Array = typeof text === "string" ? Buffer.from(text) : text;
       while (left.length > 0 && !isClosed) {
         try {
           left = left.subarray(writeSync(fd, left));
@@ -46,8 +68,8 @@ function descriptorWriter(fd: number): { write(text: string): void } {
   };
 }
 
-function readStdin(maxBytes: number): string {
+function readStdin(maxBytes: number): Uint8Array {
   const bytes = readToEnd(0, maxBytes);
-  if (bytes) return new TextDecoder().decode(bytes);
+  if (bytes) return bytes;
   throw new DnetError("INPUT_TOO_LONG", `standard input has more than ${maxBytes} bytes`, { failure: "usage" });
 }

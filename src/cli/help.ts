@@ -1,4 +1,4 @@
-import { type Command, command, globalOptions, optionForm, UsageError, usage } from "./command.ts";
+import { type Command, command, globalOptions, type Option, optionForm, UsageError, usage } from "./command.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { nearest } from "./nearest.ts";
 
@@ -49,10 +49,12 @@ function commandJson(path: readonly Command[]): object {
     name,
     usage: usage(path),
     summary,
-    options: Object.entries({ ...options, ...globalOptions }).map(([name, { type, description }]) => ({
+    options: Object.entries<Option>({ ...options, ...globalOptions }).map(([name, option]) => ({
       name,
-      type,
-      description,
+      type: option.type,
+      valueIsOptional: option.valueIsOptional ?? false,
+      isRepeated: option.isRepeated ?? false,
+      description: option.description,
     })),
     commands: subcommands.map((subcommand) => commandJson([...path, subcommand])),
   };

@@ -9,24 +9,30 @@ export interface ParsedCommandLine {
   readonly invocation: Invocation;
 }
 
+/** An option's value as it was typed; `true` for a flag, and for a value that was left out. */
+type Typed = string | true;
+
 /**
  * Reads a command line (without the program's own name) by the command table. Options may stand anywhere, as `--name`,
- * `--name VALUE` or `--name=VALUE`; `--` ends them. Throws UsageError, which names the nearest right word; it repeats
- * neither surplus arguments nor values, because someone may have typed a secret there.
+ * `--name VALUE` or `--name=VALUE`; `--` ends them. Where the value may be left out, the next word is it unless that is
+ * an option. Throws UsageError, which names the nearest right word; it repeats neither surplus arguments nor values,
+ * because someone may have typed a secret there.
  */
 export function parseCommandLine(root: Command, argv: readonly string[]): ParsedCommandLine {
   const path: [Command, ...Command[]] = [root];
   const positionals: string[] = [];
-  const given: { [name: string]: string | boolean } = {};
+  const given: { [name: string]: Typed | Typed[] } = {};
   const rest = [...argv];
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
     const current = path.at(-1)!;
     if (word === "--") {
       positionals.push(...rest.splice(0));
-    } else if (word.startsWith("-") && word !== "-") {
+    } else if (isOptionWord(word)) {
       const { name, option, value } = findOption(path, word);
-      given[name] =
-        option.type === "boolean" ? refuseValue(name, value) : (value ?? rest.shift() ?? missing(path, name));
+      const typed =
+        option.type === "boolean" ? refuseValue(name, value) : (value ?? nextValue(path, name, option, rest));
+      const before = given[name];
+      given[name] = option.isRepeated ? [...(Array.isArray(before) ? before : []), typed] : typed;
     } else if (current.subcommands.length > 0) {
       path.push(findCommand(path, word));
     } else {
@@ -36,11 +42,17 @@ export function parseCommandLine(root: Command, argv: readonly string[]): Parsed
   const command = path.at(-1)!;
   const wantsHelp = given["help"] === true;
   if (!wantsHelp) checkArguments(path, positionals);
-  const values: { [name: string]: string | boolean | undefined } = { json: given["json"] === true };
-  for (const [name, option] of Object.entries(command.options)) {
-    values[name] = given[name] ?? (option.type === "boolean" ? false : option.default);
-  }
+  const values: { [name: string]: Typed | Typed[] | false | undefined } = { json: given["json"] === true };
+  for (const [name, option] of Object.entries(command.options)) values[name] = given[name] ?? valueWhenAbsent(option);
   return { path, wantsHelp, invocation: { positionals, values: values as Invocation["values"] } };
+}
+
+function isOptionWord(word: string): boolean {
+  return word.startsWith("-") && word !== "-";
+}
+
+function valueWhenAbsent({ type, isRepeated, default: standard }: Option): string | false | [] | undefined {
+  return type === "boolean" ? false : isRepeated ? [] : standard;
 }
 
 function findCommand(path: readonly Command[], word: string): Command {
@@ -78,6 +90,13 @@ function findOption(
 function refuseValue(name: string, value: string | undefined): true {
   if (value === undefined) return true;
   throw new UsageError("UNEXPECTED_VALUE", `--${name} takes no value`, `--${name} alone, or leave it out`);
+}
+
+/** Takes the value of `--name` from the words after it. */
+function nextValue(path: readonly Command[], name: string, option: Option, rest: string[]): Typed {
+  const [next] = rest;
+  if (option.valueIsOptional && (next === undefined || isOptionWord(next))) return true;
+  return rest.shift() ?? missing(path, name);
 }
 
 function missing(path: readonly Command[], name: string): never {

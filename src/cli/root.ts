@@ -1,5 +1,7 @@
 import { group } from "./command.ts";
 import { completion } from "./completion.ts";
+import { dht } from "./dht.ts";
+import { gateway } from "./gateway.ts";
 import { help } from "./help.ts";
 import { licenses } from "./licenses.ts";
 import { tunnel } from "./tunnel.ts";
@@ -9,5 +11,5 @@ import { version } from "./version.ts";
 export const root = group({
   name: "dnet",
   summary: "A private network for a group of machines, without anyone in the middle",
-  subcommands: [tunnel, version, licenses, completion, help],
+  subcommands: [tunnel, gateway, dht, version, licenses, completion, help],
 });

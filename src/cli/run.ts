@@ -37,13 +37,21 @@ function reportError(error: unknown, terminal: Terminal, json: boolean): number 
   const known = error instanceof DnetError ? error : ourMistake(error, terminal);
   const { code, message, hint } = known;
   const exitCode = exitCodeOf(known.failure);
-  if (json) {
-    terminal.stdout.write(`${JSON.stringify({ schema: "dnet.error/1", code, message, hint, exitCode })}\n`);
-  } else {
-    terminal.stderr.write(`error ${code}: ${oneLine(message)}\n`);
-    if (hint) terminal.stderr.write(`try ${oneLine(hint)}\n`);
-  }
+  const object = `${JSON.stringify({ schema: "dnet.error/1", code, message, hint, exitCode })}\n`;
+  if (json && wasWritten(object, terminal)) return exitCode;
+  terminal.stderr.write(`error ${code}: ${oneLine(message)}\n`);
+  if (hint) terminal.stderr.write(`try ${oneLine(hint)}\n`);
   return exitCode;
+}
+
+/** False when stdout takes nothing, as on a full disk; then the error is words. */
+function wasWritten(text: string, { stdout }: Terminal): boolean {
+  try {
+    stdout.write(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function ourMistake(error: unknown, terminal: Terminal): DnetError {

@@ -37,7 +37,7 @@ export const tunnelPubkey = command({
   summary: "Print the public key of the private key on standard input",
   stdin: "PRIVATE-KEY-FILE",
   async run({ values }, { terminal, readStdin }) {
-    const text = (await readStdin(MAX_KEY_TEXT_BYTES)).trim();
+    const text = new TextDecoder().decode(await readStdin(MAX_KEY_TEXT_BYTES)).trim();
     const key = parseNonzeroKey(text);
     if ("expected" in key) {
       const found = `standard input has ${text.length} characters that are no private key: expected ${key.expected}`;

@@ -21,7 +21,7 @@ export const tunnelUp = command({
     const { tunnels, terminal } = context;
     await refuseRunning(config.name, context);
     if (values.foreground) {
-      const stop = stopSignal();
+      const stop = context.stopSignal();
       const log = (line: string) => terminal.stderr.write(`${new Date().toISOString()} ${line}\n`);
       await tunnels.run(config, { signal: stop, log, onReady: (view) => print(view, values.json, terminal) });
       return;
@@ -46,11 +46,4 @@ async function refuseRunning(name: string, { tunnels }: Context): Promise<void> 
 
 function print(view: TunnelView, json: boolean, { stdout, color }: Terminal): void {
   stdout.write(json ? `${JSON.stringify(view)}\n` : tunnelText(view, color));
-}
-
-/** Aborted by the first Ctrl-C or SIGTERM. */
-function stopSignal(): AbortSignal {
-  const controller = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => controller.abort());
-  return controller.signal;
 }

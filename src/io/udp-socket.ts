@@ -22,6 +22,8 @@ export async function openUdpSocket({ host, port }: Address): Promise<DatagramSo
 }
 
 class UdpSocket implements DatagramSocket {
+  /** Known once it is open, and still when it is closed: who suspends it wants the same port again. */
+  address: Address = { host: "", port: 0 };
   #socket: udp.Socket<"uint8array"> | null = null;
   #handler: (from: Address, datagram: Uint8Array) => void = () => {};
   #batch: (Uint8Array | number | string)[] = []; // datagram, port and host in turn
@@ -37,11 +39,8 @@ class UdpSocket implements DatagramSocket {
         error: () => {}, // ICMP says that an earlier datagram did not arrive; whoever awaits an answer will see
       },
     });
-  }
-
-  get address(): Address {
-    const { address, port } = this.#socket!.address;
-    return { host: address, port };
+    const { address: host, port: bound } = this.#socket.address;
+    this.address = { host, port: bound };
   }
 
   onDatagram(handler: (from: Address, datagram: Uint8Array) => void): void {

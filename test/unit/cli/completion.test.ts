@@ -55,6 +55,16 @@ for (const shell of ["bash", "zsh", "fish"]) {
     expect(await complete(shell, "help", "v")).toEqual(["version"]);
     expect(await complete(shell, "version", "x")).toEqual([]);
   });
+
+  const valueName = `${shell} completes the value of an option where it needs one, and options where it may be left out`;
+  test.skipIf(!isInstalled)(isInstalled ? valueName : `${valueName} (skipped: ${shell} is not installed)`, async () => {
+    expect(await complete(shell, "gateway", "--bo")).toEqual(["--bootstrap"]);
+    expect(await complete(shell, "gateway", "--bootstrap", "--h")).toEqual(["--help", "--host"]);
+    expect(await complete(shell, "dht", "node", "--no-b")).toEqual(["--no-bootstrap"]);
+    expect(await complete(shell, "dht", "put", "value", "--key-file", "wg")).toEqual(["wg home.conf", "wg0.conf"]);
+    expect(await complete(shell, "gateway", "--host", "w")).toEqual([]);
+    expect(await complete(shell, "dht", "key")).toEqual(["keygen"]);
+  });
 }
 
 test("as JSON the script comes with the name of its shell", async () => {

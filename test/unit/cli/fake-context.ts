@@ -1,5 +1,6 @@
 import { DnetError } from "../../../src/base/error.ts";
 import type { Context, Terminal } from "../../../src/cli/command.ts";
+import { type GatewayFactory, gatewayFactory } from "../../../src/cli/gateway-factory.ts";
 import { root } from "../../../src/cli/root.ts";
 import { runCommandLine } from "../../../src/cli/run.ts";
 import type { TunnelControl } from "../../../src/cli/tunnel-control.ts";
@@ -13,17 +14,26 @@ export interface Outcome {
   json(): { [key: string]: unknown };
 }
 
+export interface Given {
+  readonly stdin?: string;
+  readonly terminal?: FakeTerminal;
+  readonly tunnels?: TunnelControl;
+  /** Left out: real ones. */
+  readonly gateways?: GatewayFactory;
+  /** What Ctrl-C aborts. */
+  readonly stop?: AbortSignal;
+}
+
 /** Runs a command line in this process, over a fake terminal. */
-export async function dnet(
-  argv: readonly string[],
-  given: { stdin?: string; color?: boolean; tunnels?: TunnelControl } = {},
-): Promise<Outcome> {
-  const terminal = new FakeTerminal(given.color);
+export async function dnet(argv: readonly string[], given: Given = {}): Promise<Outcome> {
+  const { terminal = new FakeTerminal(), stdin = "", stop = new AbortController().signal } = given;
   const context: Omit<Context, "root"> = {
     terminal,
     random: { bytes: (length) => new Uint8Array(length).fill(0xff) },
     tunnels: given.tunnels ?? fakeTunnels([]),
-    readStdin: async () => given.stdin ?? "",
+    gateways: given.gateways ?? gatewayFactory,
+    readStdin: async () => new TextEncoder().encode(stdin),
+    stopSignal: () => stop,
   };
   const exitCode = await runCommandLine(root, argv, context);
   return { exitCode, stdout: terminal.output, stderr: terminal.errors, json: () => JSON.parse(terminal.output) };
@@ -33,11 +43,24 @@ export async function dnet(
 export class FakeTerminal implements Terminal {
   output = "";
   errors = "";
-  constructor(readonly color = false) {}
+  readonly color: boolean;
+  readonly isScreen: boolean;
+  readonly #columns: number | null;
+
+  /** `columns`: of a terminal that stderr is. */
+  constructor({ color = false, isScreen = false, columns = null as number | null } = {}) {
+    this.color = color;
+    this.isScreen = isScreen;
+    this.#columns = columns;
+  }
+
+  columns(): number | null {
+    return this.#columns;
+  }
 
   readonly stdout = {
-    write: (text: string) => {
-      this.output += text;
+    write: (text: string | Uint8Array) => {
+      this.output += typeof text === "string" ? text : new TextDecoder().decode(text);
     },
   };
   readonly stderr = {

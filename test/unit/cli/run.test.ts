@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { DnetError } from "../../../src/base/error.ts";
 import { command, group } from "../../../src/cli/command.ts";
 import { runCommandLine } from "../../../src/cli/run.ts";
 import { dnet, FakeTerminal } from "./fake-context.ts";
@@ -12,7 +13,9 @@ test("an unknown command is answered with the nearest right one, on stderr, with
 });
 
 test("an unknown command that is near to nothing is answered with all commands", async () => {
-  expect((await dnet(["frobnicate"])).stderr).toEndWith("try one of: tunnel, version, licenses, completion, help\n");
+  expect((await dnet(["frobnicate"])).stderr).toEndWith(
+    "try one of: tunnel, gateway, dht, version, licenses, completion, help\n",
+  );
 });
 
 test("an unknown flag is answered with the nearest one, and its value is not repeated", async () => {
@@ -114,4 +117,60 @@ test("options take a value after a space or an equals sign, have defaults, and m
   ]);
   expect(await run("ann", "--expires")).toBe(2);
   expect(await run("ann", "--__proto__=x")).toBe(2);
+});
+
+test("an optional value is the next word unless that is an option; a repeated option keeps all its values", async () => {
+  const seen: unknown[] = [];
+  const node = command({
+    name: "node",
+    summary: "",
+    arguments: [{ name: "NAME", isOptional: true }],
+    options: {
+      begin: { type: "string", description: "", placeholder: "ADDR", valueIsOptional: true, isRepeated: true },
+      via: { type: "string", description: "", placeholder: "ADDR", isRepeated: true },
+      log: { type: "string", description: "", valueIsOptional: true },
+    },
+    run: async ({ positionals, values: { begin, via, log } }) => {
+      seen.push([positionals, begin, via, log]);
+    },
+  });
+  const root = group({ name: "dnet", summary: "", subcommands: [node] });
+  const terminal = new FakeTerminal();
+  const run = (...argv: string[]) => runCommandLine(root, ["node", ...argv], { terminal } as never);
+  expect(await run()).toBe(0);
+  expect(await run("--begin")).toBe(0);
+  expect(await run("--begin", "--log")).toBe(0);
+  expect(await run("--begin", "a", "b")).toBe(0);
+  expect(await run("--begin=", "--begin=--log", "--begin", "-", "--begin")).toBe(0);
+  expect(await run("--begin", "--", "a")).toBe(0);
+  expect(await run("--via", "a", "--via=b", "--log=c", "--log")).toBe(0);
+  expect(seen).toEqual([
+    [[], [], [], undefined],
+    [[], [true], [], undefined],
+    [[], [true], [], true],
+    [["b"], ["a"], [], undefined],
+    [[], ["", "--log", "-", true], [], undefined],
+    [["a"], [true], [], undefined],
+    [[], [], ["a", "b"], true],
+  ]);
+  expect(await run("--via")).toBe(2);
+  expect(await run("--help")).toBe(0);
+  expect(terminal.output).toContain("usage: dnet node [NAME] [--begin [ADDR]] [--via ADDR] [--log [VALUE]] [--json]\n");
+  expect(terminal.output).toContain("  --begin [ADDR]  ");
+  const help = new FakeTerminal();
+  expect(await runCommandLine(root, ["node", "--help", "--json"], { terminal: help } as never)).toBe(0);
+  expect(JSON.parse(help.output).options[0]).toMatchObject({ name: "begin", valueIsOptional: true, isRepeated: true });
+});
+
+test("under --json an error is words when stdout takes nothing", async () => {
+  class FullDisk extends FakeTerminal {
+    override readonly stdout = {
+      write: () => {
+        throw new DnetError("OUTPUT_FAILED", "the result cannot be written: ENOSPC");
+      },
+    };
+  }
+  const terminal = new FullDisk();
+  expect((await dnet(["version", "--json"], { terminal })).exitCode).toBe(1);
+  expect(terminal.errors).toBe("error OUTPUT_FAILED: the result cannot be written: ENOSPC\n");
 });

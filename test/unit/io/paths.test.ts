@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, write
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DnetError } from "../../../src/base/error.ts";
-import { makePrivateDirectory, runDirectory } from "../../../src/io/paths.ts";
+import { makePrivateDirectory, runDirectory, stateDirectory } from "../../../src/io/paths.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "dnet-paths-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -35,7 +35,36 @@ test("a directory that is not ours alone is refused, and so is what only looks l
   const link = join(folder, "link");
   symlinkSync(makePrivateDirectory(join(folder, "target")), link);
   expect(() => makePrivateDirectory(link)).toThrow(`${link} is not a directory`);
-  expect(() => makePrivateDirectory(join(folder, "target"), 4242)).toThrow("belongs to user");
+  expect(() => makePrivateDirectory(join(folder, "target"), "run", 4242)).toThrow("belongs to user");
   writeFileSync(join(folder, "file"), "");
   expect(() => makePrivateDirectory(join(folder, "file"))).toThrow(DnetError);
+});
+
+test("the state directory is root's, or the user's own, and DNET_STATE_DIR comes before both", () => {
+  expect(stateDirectory({ XDG_STATE_HOME: "/elsewhere" }, 0)).toBe("/var/lib/dnet");
+  expect(stateDirectory({ XDG_STATE_HOME: "/home/ann/state", HOME: "/home/ann" }, 1000)).toBe("/home/ann/state/dnet");
+  expect(stateDirectory({ HOME: "/home/ann" }, 1000)).toBe("/home/ann/.local/state/dnet");
+  expect(stateDirectory({ XDG_STATE_HOME: "relative", HOME: "/home/ann" }, 1000)).toBe("/home/ann/.local/state/dnet");
+  expect(stateDirectory({ DNET_STATE_DIR: "/elsewhere", HOME: "/home/ann" }, 0)).toBe("/elsewhere");
+});
+
+test("errors about the state directory name the variable that chooses another", () => {
+  const failure = (make: () => unknown) => {
+    try {
+      make();
+    } catch (error) {
+      return error as DnetError;
+    }
+    throw new Error("it was accepted");
+  };
+  const relative = failure(() => stateDirectory({ DNET_STATE_DIR: "here" }));
+  expect(relative).toMatchObject({ code: "STATE_DIRECTORY_RELATIVE", failure: "configuration" });
+  const open = join(folder, "open-state");
+  mkdirSync(open);
+  chmodSync(open, 0o705);
+  const unsafe = failure(() => makePrivateDirectory(open, "state"));
+  expect(unsafe).toMatchObject({ code: "STATE_DIRECTORY_UNSAFE", failure: "permission" });
+  expect(unsafe.hint).toContain("DNET_STATE_DIR");
+  const denied = failure(() => makePrivateDirectory("/proc/dnet", "state"));
+  expect(denied).toMatchObject({ code: "STATE_DIRECTORY_DENIED", failure: "permission" });
 });

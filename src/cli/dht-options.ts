@@ -1,0 +1,26 @@
+import type { Options, Values } from "./command.ts";
+
+/** Of every command that asks the DHT. */
+export const networkOptions = {
+  bootstrap: {
+    type: "string",
+    isRepeated: true,
+    placeholder: "ADDR,...",
+    description: "ask the network of these nodes, each HOST:PORT; without it the public one",
+  },
+  timeout: { type: "string", placeholder: "SPAN", default: "30s", description: "give up after it: 500ms, 30s or 2m" },
+} as const satisfies Options;
+
+export type NetworkValues = Values<typeof networkOptions>;
+
+/** Of those that act for a key. */
+export const keyFileOption = {
+  type: "string",
+  placeholder: "FILE",
+  complete: "file",
+  description: "the key to use, as dnet dht keygen made it",
+} as const;
+
+/** For the help of those that take a topic or target. */
+export const TARGET_HELP =
+  "64 hex characters, 52 of z-base-32, or any other text, which stands for its BLAKE2b-256. What is used is printed.";

@@ -1,0 +1,15 @@
+import { group } from "./command.ts";
+import { dhtAnnounce, dhtUnannounce } from "./dht-announce.ts";
+import { dhtFind } from "./dht-find.ts";
+import { dhtGet } from "./dht-get.ts";
+import { dhtKeygen } from "./dht-keygen.ts";
+import { dhtLookup } from "./dht-lookup.ts";
+import { dhtPing } from "./dht-ping.ts";
+import { dhtPut } from "./dht-put.ts";
+import { dhtNode } from "./gateway.ts";
+
+export const dht = group({
+  name: "dht",
+  summary: "Ask the DHT, and store in it",
+  subcommands: [dhtLookup, dhtAnnounce, dhtUnannounce, dhtPut, dhtGet, dhtFind, dhtPing, dhtKeygen, dhtNode],
+});
