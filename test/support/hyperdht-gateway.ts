@@ -1,6 +1,6 @@
 /**
  * Our own gateways, told what to do by the lines of `hyperdht-node.mjs` and answering in its shapes, so that a test can let either
- * kind do either part. What is not here a gateway has not got. (Node loads no TypeScript: the few lines about lines stand there, too.)
+ * kind do either part. What is not here a gateway has not got. (Node loads no TypeScript: how lines are read stands there, too.)
  *   bun hyperdht-gateway.ts
  */
 import { createInterface } from "node:readline";
@@ -41,12 +41,21 @@ const COMMANDS: { readonly [command: string]: (args: Args) => unknown } = {
   async create({ name, options = {}, bootstrapper = null, shorten = {} }) {
     if (gateways.has(name)) throw new Error(`a node named ${name} exists`);
     const { seed, ...rest } = options;
-    const given = { bootstrap: [], port: 0, ...rest, ...(seed && { seed: bytes(seed) }) } as GatewayOptions;
+    const { stableTicks } = shorten;
+    const given: GatewayOptions = { ...rest, ...(seed && { seed: bytes(seed) }), ...(stableTicks && { stableTicks }) };
     const gateway = bootstrapper
-      ? await createBootstrapper(bootstrapper, options as GatewayOptions)
-      : new Gateway(shorten.stableTicks ? { ...given, stableTicks: shorten.stableTicks } : given);
+      ? await createBootstrapper(bootstrapper, given)
+      : new Gateway({ bootstrap: [], port: 0, ...given });
     gateways.set(name, { gateway, host: bootstrapper?.host ?? options.host ?? HOST });
-    for (const event of ["listening", "ready", "persistent", "ephemeral", "wakeup", "network-update", "close"] as const) {
+    for (const event of [
+      "listening",
+      "ready",
+      "persistent",
+      "ephemeral",
+      "wakeup",
+      "network-update",
+      "close",
+    ] as const) {
       gateway.on(event, () => write({ event, name, details: [] }));
     }
     gateway.on("nat-update", (...details) => write({ event: "nat-update", name, details }));
@@ -96,7 +105,9 @@ const COMMANDS: { readonly [command: string]: (args: Args) => unknown } = {
 };
 
 process.on("uncaughtException", (error) => write({ event: "failure", message: error.stack }));
-process.on("unhandledRejection", (error) => write({ event: "failure", message: (error as Error)?.stack ?? `${error}` }));
+process.on("unhandledRejection", (error) =>
+  write({ event: "failure", message: (error as Error)?.stack ?? `${error}` }),
+);
 createInterface({ input: process.stdin })
   .on("line", (line) => void obey(JSON.parse(line)))
   .on("close", () => process.exit(0));
@@ -143,7 +154,8 @@ function info(gateway: Gateway) {
 async function collect<Item>(stream: QueryStream<Item>, shape: (item: Item) => unknown = (item) => item) {
   const replies = [];
   for await (const item of stream) replies.push(shape(item));
-  return { replies, closestNodes: stream.closestReplies.map(({ from }) => from), successes: 0, errors: 0 };
+  const closestNodes = stream.closestReplies.map(({ from: { id, host, port } }) => ({ id, host, port }));
+  return { replies, closestNodes, successes: 0, errors: 0 };
 }
 
 function inTheirShape({ rttMs, closerNodes, ...reply }: Reply) {

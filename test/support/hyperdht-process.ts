@@ -291,24 +291,28 @@ export class HyperdhtNode {
     return this.call("unannounce", { target, seed, options });
   }
 
-  immutablePut(value: Hex): Promise<{ hash: Hex; closestNodes: readonly HyperdhtPeer[] }> {
-    return this.call("immutablePut", { value });
+  immutablePut(value: Hex, options: QueryOptions = {}): Promise<{ hash: Hex; closestNodes: readonly HyperdhtPeer[] }> {
+    return this.call("immutablePut", { value, options });
   }
 
-  immutableGet(target: Hex): Promise<FoundValue | null> {
-    return this.call("immutableGet", { target });
+  immutableGet(target: Hex, options: QueryOptions = {}): Promise<FoundValue | null> {
+    return this.call("immutableGet", { target, options });
   }
 
   mutablePut(
     seed: Hex,
     value: Hex,
     seq = 0,
+    options: QueryOptions = {},
   ): Promise<{ publicKey: Hex; closestNodes: readonly HyperdhtPeer[]; seq: number; signature: Hex }> {
-    return this.call("mutablePut", { seed, value, seq });
+    return this.call("mutablePut", { seed, value, seq, options });
   }
 
-  mutableGet(publicKey: Hex, options: { seq?: number; latest?: boolean } = {}): Promise<FoundRecord | null> {
-    return this.call("mutableGet", { publicKey, ...options });
+  mutableGet(
+    publicKey: Hex,
+    { seq, latest, ...options }: QueryOptions & { seq?: number; latest?: boolean } = {},
+  ): Promise<FoundRecord | null> {
+    return this.call("mutableGet", { publicKey, seq, latest, options });
   }
 
   ping(to: Address, options: { size?: number; retry?: boolean } = {}): Promise<HyperdhtReply> {
@@ -325,6 +329,20 @@ export class HyperdhtNode {
     request: { command: number; internal?: boolean; target?: Hex; value?: Hex; token?: Hex; retry?: boolean },
   ): Promise<HyperdhtReply> {
     return this.call("request", { to, ...request });
+  }
+
+  /** Puts a node into its routing table. */
+  addNode({ host, port }: Address): Promise<null> {
+    return this.call("addNode", { host, port });
+  }
+
+  /** Closes its sockets until `resume`. */
+  suspend(): Promise<null> {
+    return this.call("suspend");
+  }
+
+  resume(): Promise<null> {
+    return this.call("resume");
   }
 
   /** Has an adaptive node ask, after so many more ticks, whether it may be persistent. */

@@ -364,12 +364,21 @@ export class Gateway extends EventEmitter<GatewayEvents> {
   ): Promise<operations.FoundMutable | null> {
     const { seq = 0, latest = false, refresh, ...rest } = settings;
     let best: operations.FoundMutable | null = null;
+    const note = (found: operations.FoundMutable | null) => {
+      if (found && (!best || found.seq > best.seq)) best = found;
+    };
     const keep = () => (best && refresh?.(best) ? best : null);
     const key = checkBytes("publicKey", publicKey);
-    const operation = operations.mutableGet(key, checkSeq(seq), refresh ? keep : undefined);
+    const { query, item } = operations.mutableGet(key, checkSeq(seq), refresh ? keep : undefined);
+    // What is kept is settled with the last reply, before the loop below sees it.
+    const follow = (reply: Reply) => {
+      note(item(reply));
+      return null;
+    };
+    const operation = { query: refresh ? { ...query, follow } : query, item };
     for await (const found of this.#walk(operation, rest, "a mutable get")) {
-      if (!best || found.seq > best.seq) best = found;
-      if (!latest && !refresh) return best;
+      note(found);
+      if (!latest && !refresh) return found;
     }
     return best;
   }
