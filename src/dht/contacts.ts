@@ -21,8 +21,6 @@ const MAX_CHECKS = 10;
 
 interface Check {
   readonly node: TableNode;
-  /** When it was last heard as the check began: any later, and it is alive. */
-  readonly seenTick: number;
   /** Who takes its place; null when nobody waits for it. */
   readonly newcomer: TableNode | null;
 }
@@ -64,15 +62,15 @@ export class Contacts implements Requester {
     if (!this.#options.admits(from)) return;
     if (!from.id) return this.#sampleStranger(from, to);
     const known = this.table.get(addressKey(from));
-    if (!known) return this.add(now, this.#newcomer(from, from.id), to);
+    if (!known) return this.#add(now, this.#newcomer(from, from.id), isSample ? to : null);
     if (isSample && (known.sampledTick === 0 || this.tick - known.sampledTick >= OLD_TICKS)) this.#sample(known, to);
-    known.pingedTick = known.seenTick = this.tick;
+    known.pingedTick = this.tick;
     this.table.touch(known);
   }
 
   /** A node that someone trusted named: a saved one, or our user's. */
   addKnown(now: number, node: Peer): void {
-    this.add(now, this.#newcomer(node, node.id), null);
+    this.#add(now, this.#newcomer(node, node.id), null);
   }
 
   /** One that was to answer did not. */
@@ -121,9 +119,11 @@ export class Contacts implements Requester {
     if (host !== sampler.host || port !== sampler.port) this.#options.onNatChanged();
   }
 
-  answered(_now: number, request: PendingRequest, _reply: Reply): void {
+  /** Differs: the reference goes by ticks, and so drops a node that was heard just before it was asked. */
+  answered(_now: number, request: PendingRequest, { from }: Reply): void {
     const check = this.#takeCheck(request);
-    if (check.node.seenTick <= check.seenTick) this.#replace(check); // it answered without its id
+    const isItself = from.id !== null && sameBytes(from.id, check.node.id);
+    if (!isItself) this.#replace(check);
   }
 
   failed(_now: number, request: PendingRequest, why: RequestFailure): void {
@@ -131,15 +131,19 @@ export class Contacts implements Requester {
     if (why === "timeout") this.#replace(check); // otherwise it is us who went away
   }
 
-  add(now: number, newcomer: TableNode, to: Address | null): void {
-    if (newcomer.port === 0 || sameBytes(newcomer.id, this.table.id) || !this.#options.admits(newcomer)) return;
-    if (this.table.get(newcomer.key)) return;
+  #add(now: number, newcomer: TableNode, to: Address | null): void {
+    if (!this.#isStranger(newcomer) || !this.#options.admits(newcomer)) return;
     if (this.table.add(newcomer)) {
       if (to) this.#sample(newcomer, to);
       this.#options.onAdded(newcomer);
     } else if (this.maySwap && this.table.hasRoomForPrefix(newcomer)) {
       this.#challengeOldest(now, newcomer);
     }
+  }
+
+  /** Neither in the table nor ourselves. */
+  #isStranger({ port, key, id }: Peer): boolean {
+    return port !== 0 && !this.table.get(key) && !sameBytes(id, this.table.id);
   }
 
   /** A full row keeps its nodes as long as they answer: the one that was asked longest ago is asked now. */
@@ -163,7 +167,7 @@ export class Contacts implements Requester {
   #check(now: number, node: TableNode, newcomer: TableNode | null): void {
     node.pingedTick = this.tick;
     const outgoing = { to: { host: node.host, port: node.port }, isInternal: true, command: INTERNAL.ping };
-    this.#checks.set(this.#options.requests.start(now, outgoing, this), { node, seenTick: node.seenTick, newcomer });
+    this.#checks.set(this.#options.requests.start(now, outgoing, this), { node, newcomer });
   }
 
   #takeCheck(request: PendingRequest): Check {
@@ -174,7 +178,8 @@ export class Contacts implements Requester {
 
   #replace({ node, newcomer }: Check): void {
     this.#remove(node);
-    if (newcomer && this.table.add(newcomer)) this.#options.onAdded(newcomer);
+    if (!newcomer || !this.#isStranger(newcomer)) return; // it found a place meanwhile
+    if (this.table.add(newcomer)) this.#options.onAdded(newcomer);
   }
 
   #remove(node: TableNode): void {
@@ -185,7 +190,7 @@ export class Contacts implements Requester {
 
   #newcomer({ host, port }: Address, id: Uint8Array): TableNode {
     const { tick } = this;
-    const ticks = { addedTick: tick, seenTick: tick, pingedTick: tick, sampledTick: 0 };
+    const ticks = { addedTick: tick, pingedTick: tick, sampledTick: 0 };
     return { host, port, id: id.slice(), key: addressKey({ host, port }), ...ticks, downHints: 0 };
   }
 

@@ -17,14 +17,14 @@ import type { PendingRequest, Requester, Requests, SocketName } from "./requests
 const RATE = 500;
 const BURST = 1_000;
 /** Buckets that all prefixes share, spread by a secret: without entries there is nothing to fill up. */
-const BUCKETS = 8192;
+const BUCKET_BITS = 13;
 
 /** How long a round trip counts, and for how many hosts. Full: who was heard longest ago must show it again. */
-const VERIFIED_MS = 30 * 60_000;
+const VERIFIED_MS = 5 * 60_000;
 const MAX_VERIFIED = 16_384;
 
 /** Requests that wait for their senders' answers. Full: the request is dropped; who meant it will ask again. */
-const MAX_HELD = 256;
+const MAX_HELD = 2048;
 const MAX_HELD_PER_HOST = 4;
 
 export interface HeldRequest {
@@ -39,9 +39,9 @@ export class Guard implements Requester {
   readonly #release: (now: number, held: HeldRequest) => void;
   readonly #seed: number;
   /** When each bucket will be full again; what lies in the past is full now. */
-  readonly #fullAt = new Float64Array(BUCKETS);
+  readonly #fullAt = new Float64Array(2 ** BUCKET_BITS);
   readonly #verified = new BoundedMap<number, number>(MAX_VERIFIED);
-  readonly #held = new Map<number, HeldRequest[]>();
+  readonly #held = new Map<number, readonly HeldRequest[]>();
   #heldCount = 0;
 
   /** `release` is given each request that was held, once its sender has answered. */
@@ -54,7 +54,7 @@ export class Guard implements Requester {
   /** Whether one more request from that host's network may be worked on; counts it. */
   allows(now: number, host: string): boolean {
     if (isBogon(host)) return true;
-    const bucket = (Math.imul(prefix24(host) ^ this.#seed, 0x9e3779b1) >>> 0) % BUCKETS;
+    const bucket = Math.imul(prefix24(host) ^ this.#seed, 0x9e3779b1) >>> (32 - BUCKET_BITS); // all bits of it count
     const fullAt = Math.max(now, this.#fullAt[bucket]!) + 1000 / RATE;
     const isAllowed = fullAt - now <= (BURST * 1000) / RATE;
     if (isAllowed) this.#fullAt[bucket] = fullAt;
@@ -75,22 +75,23 @@ export class Guard implements Requester {
     return isBogon(host) || (this.#verified.get(ip4Number(host)) ?? -Infinity) > now;
   }
 
-  /** Keeps a request until its sender has shown that it is there, and asks it to. */
-  hold(now: number, request: HeldRequest): void {
-    const key = ip4Number(request.from.host);
-    const held = this.#held.get(key);
-    if (this.#heldCount >= MAX_HELD || (held && held.length >= MAX_HELD_PER_HOST)) {
+  /** Keeps a request until its sender has shown that it is there, and asks it to. False when there is no room. */
+  hold(now: number, request: HeldRequest): boolean {
+    const { from: to, socket } = request;
+    const key = ip4Number(to.host);
+    const held = this.#held.get(key) ?? [];
+    if (this.#heldCount >= MAX_HELD || held.length >= MAX_HELD_PER_HOST) {
       this.dropped.unverified++;
-      return;
+      return false;
     }
+    // Each port is asked for itself: behind one NAT one may be gone and another there.
+    const isAsked = held.some(({ from }) => from.port === to.port);
     this.#heldCount++;
-    if (held) held.push(request);
-    else {
-      this.#held.set(key, [request]);
-      const { from: to, socket } = request;
-      const ping = { to, socket, isInternal: true, command: INTERNAL.ping, isBrief: true, retries: 0 };
-      this.#requests.start(now, ping, this);
-    }
+    this.#held.set(key, [...held, request]);
+    // Forced: what strangers make us ask must not take the window from what we ask ourselves.
+    const ping = { to, socket, isInternal: true, command: INTERNAL.ping, isBrief: true, isForced: true };
+    if (!isAsked) this.#requests.start(now, ping, this);
+    return true;
   }
 
   answered(): void {
@@ -98,15 +99,17 @@ export class Guard implements Requester {
   }
 
   failed(_now: number, request: PendingRequest): void {
-    const key = ip4Number(request.outgoing.to.host);
-    const held = this.#held.get(key);
-    if (!held) return;
-    this.dropped.unverified += held.length;
-    this.#drop(key, held);
+    const { host, port } = request.outgoing.to;
+    const key = ip4Number(host);
+    const silent = this.#held.get(key)?.filter(({ from }) => from.port === port) ?? [];
+    this.dropped.unverified += silent.length;
+    this.#drop(key, silent);
   }
 
-  #drop(key: number, held: HeldRequest[]): void {
-    this.#held.delete(key);
-    this.#heldCount -= held.length;
+  #drop(key: number, dropped: readonly HeldRequest[]): void {
+    const rest = this.#held.get(key)?.filter((held) => !dropped.includes(held)) ?? [];
+    if (rest.length > 0) this.#held.set(key, rest);
+    else this.#held.delete(key);
+    this.#heldCount -= dropped.length;
   }
 }

@@ -198,7 +198,7 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
 
   /** A datagram arrived. Its bytes are ours to keep. */
   receive(now: number, socket: SocketName, from: Address, datagram: Uint8Array): void {
-    if (this.#isSuspended || from.port === 0) return;
+    if (this.#isSuspended || from.port === 0 || from.host.includes(":")) return; // the DHT knows IPv4 alone
     if (datagram[0] === REQUEST) {
       if (!this.#guard || this.#guard.allows(now, from.host)) this.#onRequest(now, { socket, from, datagram });
     } else if (datagram[0] === RESPONSE) {
@@ -217,6 +217,7 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
   /** Walks towards a target; its replies and its end are outputs. Null when too many walks are under way. */
   query(now: number, options: QueryOptions): Query | null {
     if (this.#queries.size >= MAX_QUERIES) return null;
+    this.#refreshTicks = REFRESH_TICKS; // any walk keeps the table alive
     const query = new Query(options, this.#surroundings, this);
     this.#queries.add(query);
     query.start(now);
@@ -269,26 +270,26 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
   /** The sockets are about to close: nothing is asked, answered or due until `resume`. */
   suspend(now: number): void {
     this.#isSuspended = true;
-    this.#requests.failAll(now, "suspended");
+    this.#requests.suspend(now);
+    this.#responder.suspend();
     this.#tickAt = Infinity;
   }
 
   resume(now: number, serverPort: number): void {
     this.#isSuspended = false;
+    this.#requests.resume();
     this.#serverPort = serverPort;
     this.wakeUp(now);
     this.refresh(now);
   }
 
   advance(now: number): void {
-    if (this.#isSuspended) return;
     this.#requests.advance(now);
     this.#responder.advance(now);
     if (now >= this.#tickAt) this.#tick(now);
   }
 
   deadline(): number {
-    if (this.#isSuspended) return Infinity;
     return Math.min(this.#tickAt, this.#requests.deadline(), this.#responder.deadline());
   }
 
@@ -328,7 +329,12 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
     if (!request) return void this.#dropped.malformed++;
     this.#reachability.heard(socket, from);
     const sender = this.#sender(from, request.id);
-    if (sender.id) this.contacts.heard(now, sender, request.to, this.#isExpected(socket));
+    // An id would bring its sender into the table, or keep it there: first it must show that it is where it seems to be.
+    const isDoubtful = sender.id !== null && this.#guard?.isVerified(now, from.host) === false;
+    if (isDoubtful && this.#guard?.hold(now, { socket, from, datagram })) return;
+    // What it says of our address counts only where nobody far away can pose as another.
+    const isSample = !this.#guard && this.#isExpected(socket);
+    if (sender.id && !isDoubtful) this.contacts.heard(now, sender, request.to, isSample);
     this.#responder.respond(now, { socket, from: sender, datagram }, request);
   }
 

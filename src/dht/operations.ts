@@ -73,7 +73,7 @@ export function findPeer(target: Uint8Array): Operation<FoundPeer> {
     query: external(COMMAND.findPeer, target),
     item(reply) {
       const peer = reply.value && decodePeerRecord(reply.value);
-      return peer && { ...found(reply), peer };
+      return peer && sameBytes(blake2b256(peer.publicKey), target) ? { ...found(reply), peer } : null;
     },
   };
 }
@@ -145,13 +145,16 @@ export function mutableGet(
   keep?: () => MutableRecord | null,
 ): Operation<FoundMutable> {
   const target = blake2b256(publicKey);
-  const commit = (reply: Reply) => {
-    const record = keep?.();
-    return record ? put(COMMAND.mutablePut, target, reply, encodeMutablePut({ publicKey, ...record })) : null;
+  let record: MutableRecord | null = null;
+  const wantsCommit = () => {
+    record = keep?.() ?? null;
+    return record !== null;
   };
+  const commit = (reply: Reply) =>
+    record && put(COMMAND.mutablePut, target, reply, encodeMutablePut({ publicKey, ...record }));
   const value = new Writer().uint(leastSeq).finish();
   return {
-    query: { ...external(COMMAND.mutableGet, target), value, ...(keep ? { commit } : {}) },
+    query: { ...external(COMMAND.mutableGet, target), value, ...(keep ? { commit, wantsCommit } : {}) },
     item(reply) {
       const record = reply.value && decodeMutableRecord(reply.value);
       if (!record || record.seq < leastSeq) return null;

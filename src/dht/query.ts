@@ -15,8 +15,13 @@ import type { Outgoing, PendingRequest, Reply, Requester, RequestFailure, Reques
 export const QUERY_RETRIES = 5;
 /** Once a query began with nodes that its caller knew, so few are asked at a time until the first have answered. */
 const CACHED_CONCURRENCY = 3;
-/** Nodes that one query may come to know. Full: no more are added; ids that strangers make up could otherwise go on for ever. */
-const MAX_SEEN = 4096;
+/**
+ * A node that was asked so often, over 1.25 s or more, is waited for no longer once others have answered. Differs: the reference
+ * waits 6 s for every dead node of a network smaller than K.
+ */
+const HOPELESS_SENDS = 3;
+/** Nodes that one query may come to know: some five times what a walk needs. Full: no more, or made-up ones could go on for ever. */
+const MAX_SEEN = 1024;
 
 export interface Question {
   readonly isInternal: boolean;
@@ -37,7 +42,9 @@ export interface QueryOptions extends Question {
   readonly asksBootstrap?: boolean;
   /** For each of the nearest repliers at the end of the walk: what to send it. `null` counts as a failure. */
   readonly commit?: (reply: Reply & { readonly from: Peer }) => Outgoing | null;
-  /** For every reply, as it comes: what else to send that node. */
+  /** Asked at the end of the walk. False: there is nothing to commit, and that is success. */
+  readonly wantsCommit?: () => boolean;
+  /** For every reply, as it comes: what else to send that node. Whether that holds is no part of the query's success. */
   readonly follow?: (reply: Reply) => Outgoing | null;
 }
 
@@ -88,16 +95,18 @@ export class Query implements Requester {
   readonly #options: QueryOptions;
   readonly #context: QueryContext;
   readonly #owner: QueryOwner;
-  /** Who named a node, for every node that is or was to be asked; null once it answered. */
+  /** Every node that is or was to be asked, by its key. */
   readonly #seen = new Map<number, Candidate>();
   #toAsk: Candidate[] = []; // nearest first
   readonly #asked = new Map<PendingRequest, Candidate>();
   readonly #committing = new Set<PendingRequest>();
+  readonly #following = new Set<PendingRequest>();
   readonly #hints = new Set<PendingRequest>();
-  #phase: "walking" | "committing" | "done" = "walking";
-  #late = 0;
+  /** Settling: the walk is over, and what followed its replies is not. */
+  #phase: "walking" | "settling" | "committing" | "done" = "walking";
   #successes = 0;
   #errors = 0;
+  #isCommitting = false;
   #commits = 0;
   #lastFailure: QueryFailure = "too-few-nodes";
   #isCached: boolean;
@@ -128,18 +137,20 @@ export class Query implements Requester {
   /** Ends it without a word to its owner. */
   cancel(now: number): void {
     this.#phase = "done";
-    this.#forgetRequests(now);
+    this.#forget(now, this.#asked.keys(), this.#committing, this.#following, this.#hints);
   }
 
   answered(now: number, request: PendingRequest, reply: Reply): void {
     if (this.#hints.delete(request)) return;
+    if (this.#following.delete(request)) return this.#onFollowed(now);
     if (this.#committing.delete(request))
       return this.#onCommitted(now, reply.error === RPC_ERROR.none ? null : "refused");
     const candidate = this.#takeAsked(request);
+    if (this.#phase === "done") return; // too late
     candidate.state = "answered";
     if (reply.error === RPC_ERROR.none) this.#successes++;
     else this.#errors++;
-    this.#learn(now, candidate, reply);
+    if (this.#phase === "walking") this.#learn(now, candidate, reply); // later the nearest are settled
     if (reply.error === RPC_ERROR.none) {
       this.#follow(now, reply);
       this.#owner.replied(now, this, reply);
@@ -149,30 +160,29 @@ export class Query implements Requester {
 
   failed(now: number, request: PendingRequest, why: RequestFailure): void {
     if (this.#hints.delete(request)) return;
+    if (why !== "timeout" && this.#phase !== "done") return this.#end(now, why); // it is we who cannot ask
+    if (this.#following.delete(request)) return this.#onFollowed(now);
     if (this.#committing.delete(request)) return this.#onCommitted(now, why);
     const candidate = this.#takeAsked(request);
+    if (why !== "timeout") return;
     this.#errors++;
-    this.#lastFailure = why;
-    if (why === "timeout") {
-      candidate.state = "down";
-      this.#context.unreachable(now, candidate.node);
-      for (const referrer of candidate.referrers) this.#hint(now, referrer, candidate.node);
-    }
+    candidate.state = "down";
+    this.#context.unreachable(now, candidate.node);
+    for (const referrer of candidate.referrers) this.#hint(now, referrer, candidate.node);
     this.#askMore(now);
   }
 
   late(now: number, request: PendingRequest): void {
-    if (!this.#asked.has(request)) return;
-    this.#late++;
-    this.#askMore(now);
+    if (this.#asked.has(request)) this.#askMore(now);
   }
 
   #learn(now: number, { node, depth }: Candidate, reply: Reply): void {
-    if (reply.error === RPC_ERROR.none && reply.from.id && this.#isCloser(reply.from.id)) {
+    // An id from another port of that host is another node's.
+    const isItself = reply.from.id !== null && sameBytes(reply.from.id, node.id);
+    if (reply.error === RPC_ERROR.none && isItself && this.#isCloser(node.id))
       this.#keep({ ...reply, from: node }, depth);
-    }
     if (this.#options.onlyTheseNodes) return;
-    for (const address of reply.closerNodes) {
+    for (const address of reply.closerNodes.slice(0, K)) {
       if (address.port === 0 || !this.#context.admits(address)) continue;
       if (!this.#named(now, peerAt(address), reply.from, depth + 1)) break;
     }
@@ -192,12 +202,19 @@ export class Query implements Requester {
   #add(candidate: Candidate): void {
     if (this.#seen.size >= MAX_SEEN || this.#seen.has(candidate.node.key)) return;
     this.#seen.set(candidate.node.key, candidate);
-    let at = this.#toAsk.length;
-    while (at > 0 && compareDistance(this.target, candidate.node.id, this.#toAsk[at - 1]!.node.id) < 0) at--;
-    this.#toAsk.splice(at, 0, candidate);
+    let [low, high] = [0, this.#toAsk.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (compareDistance(this.target, candidate.node.id, this.#toAsk[middle]!.node.id) < 0) high = middle;
+      else low = middle + 1;
+    }
+    this.#toAsk.splice(low, 0, candidate);
   }
 
-  #begin(node: Peer): void {
+  #begin({ host, port, id, key }: Peer): void {
+    const isUs = sameBytes(id, this.#context.self()); // all nodes may have the same list of bootstrap nodes
+    if (port === 0 || isUs) return;
+    const node = { host, port, id, key }; // not the table's own, which our user would see change
     this.#add({ node, depth: 1, referrers: [], state: "unanswered" });
   }
 
@@ -216,20 +233,34 @@ export class Query implements Requester {
   #askMore(now: number): void {
     if (this.#phase !== "walking") return;
     const isAfterFirstBurst = this.#asked.size > 0 && this.#successes + this.#errors < this.concurrency;
-    const limit = (this.#isCached && isAfterFirstBurst ? CACHED_CONCURRENCY : this.concurrency) + this.#late;
-    while (this.#toAsk.length > 0 && this.#asked.size < limit) {
+    const concurrency = this.#isCached && isAfterFirstBurst ? CACHED_CONCURRENCY : this.concurrency;
+    const late = this.#count(({ isLate }) => isLate);
+    while (this.#toAsk.length > 0 && this.#asked.size < concurrency + late) {
       const candidate = this.#toAsk.shift()!;
       if (this.#isCloser(candidate.node.id)) this.#ask(now, candidate);
       else this.#toAsk = []; // nor are the rest
     }
-    if (this.#toAsk.length > 0) return;
-    const onlyLateOnes = this.#late === this.#asked.size && this.closestReplies.length >= K;
-    if (this.#asked.size > 0 && !onlyLateOnes) return;
+    if (this.#toAsk.length > 0 || !this.#isAskedOut(late)) return;
     if (this.#isCached && this.#successes < K / 4) {
       this.#fillFromTable(now);
       return this.#askMore(now);
     }
-    this.#commit(now);
+    this.#phase = "settling";
+    this.#onFollowed(now);
+  }
+
+  /** Whether it makes no sense to wait for those that have not answered. */
+  #isAskedOut(late: number): boolean {
+    const { size } = this.#asked;
+    if (size === 0) return true;
+    if (late === size && this.closestReplies.length >= K) return true;
+    return this.closestReplies.length > 0 && this.#count(({ sends }) => sends >= HOPELESS_SENDS) === size;
+  }
+
+  #count(is: (request: PendingRequest) => boolean): number {
+    let count = 0;
+    for (const request of this.#asked.keys()) if (is(request)) count++;
+    return count;
   }
 
   #ask(now: number, candidate: Candidate): void {
@@ -242,21 +273,28 @@ export class Query implements Requester {
     const candidate = this.#asked.get(request);
     assert(candidate, "an answer belongs to a node that was asked");
     this.#asked.delete(request);
-    if (request.isLate) this.#late--;
     return candidate;
   }
 
   #follow(now: number, reply: Reply): void {
     const outgoing = this.#options.follow?.(reply);
-    if (outgoing) this.#committing.add(this.#context.requests.start(now, outgoing, this));
+    if (outgoing) this.#following.add(this.#context.requests.start(now, outgoing, this));
+  }
+
+  /** A commit may be about the same record as what followed a reply, so it comes after. */
+  #onFollowed(now: number): void {
+    if (this.#following.size > 0) return;
+    if (this.#phase === "settling") this.#commit(now);
+    else this.#finishMaybe(now);
   }
 
   #commit(now: number): void {
     this.#phase = "committing";
-    const { commit } = this.#options;
-    if (commit) {
-      const outgoing = this.closestReplies.map((reply) => commit(reply)).filter((each) => each !== null);
-      for (const each of outgoing) this.#committing.add(this.#context.requests.start(now, each, this));
+    const { commit, wantsCommit = () => true } = this.#options;
+    this.#isCommitting = commit !== undefined && wantsCommit();
+    for (const reply of this.#isCommitting ? this.closestReplies : []) {
+      const outgoing = commit?.(reply);
+      if (outgoing) this.#committing.add(this.#context.requests.start(now, outgoing, this));
     }
     this.#finishMaybe(now);
   }
@@ -268,17 +306,19 @@ export class Query implements Requester {
   }
 
   #finishMaybe(now: number): void {
-    if (this.#phase !== "committing" || this.#committing.size > 0) return;
-    const failure = this.#options.commit && this.#commits === 0 ? this.#lastFailure : null;
+    if (this.#phase !== "committing" || this.#committing.size > 0 || this.#following.size > 0) return;
+    this.#end(now, this.#isCommitting && this.#commits === 0 ? this.#lastFailure : null);
+  }
+
+  /** Nodes that have not answered stay asked: whether they are down is worth knowing. */
+  #end(now: number, failure: QueryFailure | null): void {
     this.#phase = "done";
-    this.#forgetRequests(now); // late ones, and hints that are only a courtesy
+    this.#forget(now, this.#committing, this.#following, this.#hints); // hints are only a courtesy
     this.#owner.finished(now, this, failure);
   }
 
-  #forgetRequests(now: number): void {
-    for (const group of [this.#asked.keys(), this.#committing, this.#hints]) {
-      for (const request of group) this.#context.requests.forget(now, request);
-    }
+  #forget(now: number, ...groups: Iterable<PendingRequest>[]): void {
+    for (const group of groups) for (const request of group) this.#context.requests.forget(now, request);
   }
 
   #keep(reply: NearReply, depth: number): void {

@@ -16,6 +16,8 @@ import type { PendingRequest, Reply, Requester, Requests, SocketName } from "./r
 /** Ticks of 5 s without events before a node looks whether it can be persistent: 20 minutes; and before it looks again. */
 export const STABLE_TICKS = 240;
 export const MORE_STABLE_TICKS = 720;
+/** A node that is to be persistent, and could not be, tries once a minute. */
+const RETRY_TICKS = 12;
 /** Nodes that are asked to ping our server socket. */
 const PROBES = 5;
 /** So many of them must get through; one when fewer were asked. */
@@ -47,8 +49,9 @@ interface Probe {
   /** As the sampler in use had it when the probe began. */
   readonly believed: Address;
   readonly asked: number;
+  readonly hosts: ReadonlySet<string>;
   readonly pending: Set<PendingRequest>;
-  /** Hosts whose datagrams arrived on the server socket meanwhile. */
+  /** Of those hosts the ones whose datagrams arrived on the server socket meanwhile. */
   readonly heard: Set<string>;
   readonly pongs: Reply[];
 }
@@ -59,6 +62,7 @@ export class Reachability implements Requester, QueryOwner {
   readonly #options: ReachabilityOptions;
   #phase: Phase = "idle";
   #stableTicks: number;
+  #triedTicks = 0;
   /** The public host that was checked last; the same one is not checked again. */
   #checkedHost: string | null = null;
   #probe: Probe | null = null;
@@ -95,7 +99,13 @@ export class Reachability implements Requester, QueryOwner {
 
   /** A tick of 5 s has passed. */
   tick(now: number): void {
-    if (!this.isReady || !this.#isAdaptive || !this.isEphemeral || --this.#stableTicks > 0) return;
+    if (!this.isReady || !this.isEphemeral) return;
+    if (this.#options.isEphemeral === false) {
+      // Differs: the reference tries just once to be what it was told to be.
+      if (++this.#triedTicks % RETRY_TICKS === 0) this.#update(now, { onlyFirewall: false });
+      return;
+    }
+    if (!this.#isAdaptive || --this.#stableTicks > 0) return;
     if (this.#checkedHost !== null && this.#checkedHost === this.#options.contacts.sampler.host) {
       this.#stableTicks = MORE_STABLE_TICKS;
     } else {
@@ -114,7 +124,7 @@ export class Reachability implements Requester, QueryOwner {
 
   /** A datagram arrived on that socket. */
   heard(socket: SocketName, from: Address): void {
-    if (socket === "server") this.#probe?.heard.add(from.host);
+    if (socket === "server" && this.#probe?.hosts.has(from.host)) this.#probe.heard.add(from.host);
   }
 
   replied(now: number, _query: Query, reply: Reply): void {
@@ -130,7 +140,7 @@ export class Reachability implements Requester, QueryOwner {
 
   answered(now: number, request: PendingRequest, reply: Reply): void {
     if (request === this.#quickTest) this.#quickTest = "passed";
-    this.#probe?.pongs.push(reply);
+    if (this.#probe?.pending.has(request)) this.#probe.pongs.push(reply);
     this.#probed(now, request);
   }
 
@@ -170,7 +180,8 @@ export class Reachability implements Requester, QueryOwner {
     const distinct = [...new Map(nodes.map((node) => [addressKey(node), node])).values()];
     if (distinct.length === 0) return this.#updated(now, false);
     const shared = { onlyFirewall, believed, asked: distinct.length, sampler: new NatSampler() };
-    this.#probe = { ...shared, pending: new Set(), heard: new Set(), pongs: [] };
+    const hosts = new Set(distinct.map(({ host }) => host));
+    this.#probe = { ...shared, hosts, pending: new Set(), heard: new Set(), pongs: [] };
     for (const node of distinct) this.#probe.pending.add(this.#pingNat(now, node));
   }
 

@@ -24,8 +24,8 @@ export function isRelayed({ command }: Request): boolean {
 
 /** `route`: where the target's server is. Null: nothing comes of it. */
 export function relay(request: Request, from: Address, route: Route | null): Relayed | null {
-  const { command, target, value } = request;
-  if (!target || !value) return null;
+  const { command, value } = request;
+  if (!value) return null;
   if (command === COMMAND.peerHandshake) {
     const message = decodeRelayedHandshake(value);
     return message && relayHandshake(message, from, route);

@@ -33,7 +33,7 @@ export interface Outgoing {
   readonly retries?: number;
   /** Instead of TIMEOUT_MS. */
   readonly timeoutMs?: number;
-  /** Does not wait for the window, and is never repeated. */
+  /** Neither waits for the window nor counts in it, is never repeated, and its failure says nothing of the network. */
   readonly isForced?: boolean;
   /** Without our id, and asking for an answer without one: the fewest bytes. */
   readonly isBrief?: boolean;
@@ -59,9 +59,9 @@ export interface Reply {
   readonly value: Uint8Array | null;
 }
 
-export type RequestFailure = "timeout" | "cancelled" | "suspended" | "overloaded";
+export type RequestFailure = "timeout" | "suspended" | "overloaded";
 
-/** Whoever asked. Told exactly once how it ended, and before that, at most once, that the first answer is late. */
+/** Whoever asked. Told exactly once how it ended, and before that, each time it is asked again, that the answer is late. */
 export interface Requester {
   answered(now: number, request: PendingRequest, reply: Reply): void;
   failed(now: number, request: PendingRequest, why: RequestFailure): void;
@@ -75,11 +75,15 @@ export interface PendingRequest {
   readonly key: number;
   readonly createdAt: number;
   sends: number;
-  /** When to send again or to give up; Infinity while it waits for the window. */
+  /** The first time. */
+  sentAt: number;
+  /** When to send again or to give up; Infinity until it was sent once. */
   dueAt: number;
   /** When it fails; counted from the first send. */
   failsAt: number;
   isLate: boolean;
+  /** Answered, failed or forgotten: its owner hears no more of it. */
+  isOver: boolean;
 }
 
 export interface RequestsOptions {
@@ -103,11 +107,12 @@ export class Requests {
   readonly #options: RequestsOptions;
   readonly #pending = new Map<number, PendingRequest>();
   readonly #waiting: PendingRequest[] = [];
-  readonly #refused: PendingRequest[] = [];
+  readonly #refused: { readonly request: PendingRequest; readonly why: RequestFailure }[] = [];
   readonly #window: SendWindow;
   readonly #roundTrips = new RoundTrips();
   /** No request is due before this. */
   #dueAt = Infinity;
+  #isSuspended = false;
 
   constructor(options: RequestsOptions) {
     this.#options = options;
@@ -115,15 +120,17 @@ export class Requests {
   }
 
   start(now: number, outgoing: Outgoing, owner: Requester): PendingRequest {
-    const tid = this.#freeTid();
     const key = addressKey(outgoing.to);
-    const forever = { dueAt: Infinity, failsAt: Infinity };
-    const request = { outgoing, owner, tid, key, createdAt: now, sends: 0, isLate: false, ...forever };
-    if (this.#pending.size >= MAX_PENDING) {
-      this.#refused.push(request); // its owner learns it in the next advance, when it knows the request
+    const never = { sentAt: Infinity, dueAt: Infinity, failsAt: Infinity };
+    const begun = { outgoing, owner, key, createdAt: now, sends: 0, ...never, isLate: false, isOver: false };
+    if (this.#isSuspended || this.#pending.size >= MAX_PENDING) {
+      const request = { ...begun, tid: -1 };
+      // Its owner learns it in the next advance, when it knows the request.
+      this.#refused.push({ request, why: this.#isSuspended ? "suspended" : "overloaded" });
       return request;
     }
-    this.#pending.set(tid, request);
+    const request = { ...begun, tid: this.#freeTid() };
+    this.#pending.set(request.tid, request);
     if (outgoing.isForced || !this.#window.isFull(now)) this.#send(now, request);
     else this.#waiting.push(request);
     return request;
@@ -141,29 +148,41 @@ export class Requests {
     const { tid, to, token, closerNodes, error, value } = response;
     const rttMs = now - request.createdAt;
     this.answers++;
-    this.#forget(now, request);
-    if (request.sends === 1 && request.outgoing.timeoutMs === undefined) this.#roundTrips.heard(request.key, rttMs);
+    this.forget(now, request);
+    const { timeoutMs, isRelayed = false } = request.outgoing;
+    const isMeasured = request.sends === 1 && timeoutMs === undefined && !isRelayed;
+    if (isMeasured) this.#roundTrips.heard(request.key, now - request.sentAt);
     request.owner.answered(now, request, { tid, rttMs, from, to, token, closerNodes, error, value });
   }
 
   /** Gives a request up without telling its owner. */
   forget(now: number, request: PendingRequest): void {
-    if (this.#pending.get(request.tid) === request) this.#forget(now, request);
+    if (request.isOver) return;
+    request.isOver = true;
+    this.#pending.delete(request.tid);
+    if (request.sends > 0 && !request.outgoing.isForced) this.#window.finished(now);
   }
 
-  /** Ends every request. */
-  failAll(now: number, why: RequestFailure): void {
-    for (const request of [...this.#pending.values()]) this.#fail(now, request, why);
+  /** Ends every request, and each that is started before `resume`. */
+  suspend(now: number): void {
+    this.#isSuspended = true;
+    this.#waiting.length = 0;
+    this.#dueAt = Infinity;
+    for (const request of [...this.#pending.values()]) this.#fail(now, request, "suspended");
+    this.#tellRefused(now);
+  }
+
+  resume(): void {
+    this.#isSuspended = false;
   }
 
   advance(now: number): void {
-    for (let request = this.#refused.shift(); request; request = this.#refused.shift()) {
-      request.owner.failed(now, request, "overloaded");
-    }
+    this.#tellRefused(now);
     if (this.#waiting.length > 0 && now >= this.#window.roomAt) this.#sendWaiting(now);
     if (now < this.#dueAt) return;
     this.#dueAt = Infinity;
     for (const request of [...this.#pending.values()]) {
+      if (request.isOver) continue; // by what an earlier one of these led to
       if (now >= request.dueAt) this.#onDue(now, request);
       else this.#dueAt = Math.min(this.#dueAt, request.dueAt);
     }
@@ -176,37 +195,32 @@ export class Requests {
 
   #onDue(now: number, request: PendingRequest): void {
     if (now >= request.failsAt) {
-      this.timeouts++;
+      if (!request.outgoing.isForced) this.timeouts++;
       return this.#fail(now, request, "timeout");
     }
+    this.#due(request, request.failsAt);
     if (request.sends <= retriesOf(request.outgoing)) {
-      if (this.#window.isFull(now)) {
-        request.dueAt = Infinity;
-        this.#waiting.push(request);
-      } else {
-        this.#send(now, request);
-      }
-    } else {
-      this.#due(request, request.failsAt);
+      if (this.#window.isFull(now)) this.#waiting.push(request);
+      else this.#send(now, request);
     }
-    if (request.isLate) return;
     request.isLate = true;
     request.owner.late?.(now, request);
   }
 
   #send(now: number, request: PendingRequest): void {
     const { outgoing, tid } = request;
-    const { to, isInternal, command, timeoutMs = TIMEOUT_MS, isBrief = false } = outgoing;
+    const { to, isInternal, command, timeoutMs = TIMEOUT_MS, isBrief = false, isForced = false } = outgoing;
     const { target = null, token = null, value = null } = outgoing;
     const socket = outgoing.socket ?? this.#options.socket();
     const id = isBrief ? null : this.#options.id(socket);
     const datagram = encodeRequest({ tid, to, id, token, isInternal, command, target, value, isBrief });
-    this.#window.sent(now);
+    if (!isForced) this.#window.sent(now);
     request.sends++;
     if (request.sends === 1) {
+      request.sentAt = now;
       request.failsAt = now + timeoutMs * (1 + retriesOf(outgoing));
-      const isSoleSend = retriesOf(outgoing) === 0;
-      this.#due(request, now + (isSoleSend ? timeoutMs : this.#roundTrips.waitMs(request.key, timeoutMs)));
+      const isUsual = retriesOf(outgoing) > 0 && outgoing.timeoutMs === undefined;
+      this.#due(request, now + (isUsual ? this.#roundTrips.waitMs(request.key, timeoutMs) : timeoutMs));
     } else {
       this.#due(request, Math.min(request.failsAt, now + timeoutMs));
     }
@@ -216,7 +230,7 @@ export class Requests {
   #sendWaiting(now: number): void {
     while (this.#waiting.length > 0 && !this.#window.isFull(now)) {
       const request = this.#waiting.shift()!;
-      if (this.#pending.get(request.tid) === request) this.#send(now, request);
+      if (!request.isOver) this.#send(now, request);
     }
   }
 
@@ -225,14 +239,17 @@ export class Requests {
     this.#dueAt = Math.min(this.#dueAt, at);
   }
 
-  #fail(now: number, request: PendingRequest, why: RequestFailure): void {
-    this.#forget(now, request);
-    request.owner.failed(now, request, why);
+  #tellRefused(now: number): void {
+    for (let refused = this.#refused.shift(); refused; refused = this.#refused.shift()) {
+      this.#fail(now, refused.request, refused.why);
+    }
   }
 
-  #forget(now: number, request: PendingRequest): void {
-    this.#pending.delete(request.tid);
-    if (request.sends > 0) this.#window.finished(now);
+  /** Unless it is over, by what another's end led to. */
+  #fail(now: number, request: PendingRequest, why: RequestFailure): void {
+    if (request.isOver) return;
+    this.forget(now, request);
+    request.owner.failed(now, request, why);
   }
 
   /** Differs: the reference counts up, so that who sees one number can forge the answers to the next. */

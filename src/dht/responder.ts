@@ -72,6 +72,12 @@ export class Responder {
     return this.#dueAt;
   }
 
+  /** Whoever waits for a delayed ping waits in vain. */
+  suspend(): void {
+    this.#delayed = [];
+    this.#dueAt = Infinity;
+  }
+
   #internal(now: number, incoming: Incoming, request: Request): void {
     const r = new Reader(request.value ?? NOTHING);
     switch (request.command) {
@@ -101,7 +107,7 @@ export class Responder {
     const { guard, maxPingDelayMs } = this.#options;
     const delayMs = r.u32();
     if (!r.ok || delayMs > maxPingDelayMs || this.#delayed.length >= MAX_DELAYED) return;
-    if (guard && !guard.isVerified(now, incoming.from.host)) return guard.hold(now, incoming);
+    if (guard && !guard.isVerified(now, incoming.from.host)) return void guard.hold(now, incoming);
     const dueAt = now + delayMs;
     this.#delayed.push({ dueAt, incoming, request });
     this.#dueAt = Math.min(this.#dueAt, dueAt);
@@ -122,7 +128,7 @@ export class Responder {
       value: answer.value,
     });
     const isLarger = datagram.length > incoming.datagram.length;
-    if (isLarger && guard && !guard.isVerified(now, from.host)) return guard.hold(now, incoming);
+    if (isLarger && guard && !guard.isVerified(now, from.host)) return void guard.hold(now, incoming);
     this.stats.replies++;
     this.#options.send(socket, to, datagram);
   }
@@ -131,14 +137,20 @@ export class Responder {
     if (relayed.type === "noRoute") return this.#reply(now, incoming, request, CLOSER_NODES);
     const { guard, id, send } = this.#options;
     const { to, value } = relayed;
+    if (to.port === 0) return;
     const { tid, command, target, isInternal } = request;
     // Where we do not know that someone receives, our id would make more bytes of what came.
     const isKnown = !guard || guard.isVerified(now, to.host);
     const shared = { tid, to, id: isKnown ? id(incoming.socket) : null, token: null, value };
     const response: ResponseToSend = { ...shared, closerNodes: null, error: RPC_ERROR.none };
+    const datagram =
+      relayed.type === "reply"
+        ? encodeResponse(response)
+        : encodeRequest({ ...shared, command, target, isInternal, isBrief: false });
+    // A route adds an address. Whoever announced it showed a token then; when that is forgotten, it must announce again.
+    if (!isKnown && datagram.length > incoming.datagram.length) return;
     this.stats.relayed++;
-    if (relayed.type === "reply") send(incoming.socket, to, encodeResponse(response));
-    else send(incoming.socket, to, encodeRequest({ ...shared, command, target, isInternal, isBrief: false }));
+    send(incoming.socket, to, datagram);
   }
 }
 

@@ -13,8 +13,6 @@ const MAX_PER_PREFIX = 2;
 /** A peer with what we remember of it. Times are ticks of the node's, 5 s each. */
 export interface TableNode extends Peer {
   addedTick: number;
-  /** When it was last heard. */
-  seenTick: number;
   /** When it was last asked, or heard instead. */
   pingedTick: number;
   /** When its `to` last counted as a sample of our address. */
@@ -71,7 +69,8 @@ export class RoutingTable {
    */
   add(node: TableNode): boolean {
     const index = this.#rowIndex(node.id);
-    const row = (this.#rows[index] ??= []);
+    const row = this.#rows[index] ?? [];
+    this.#rows[index] = row;
     if (row.length >= K || !this.hasRoomForPrefix(node)) return false;
     const at = row.findIndex((other) => compareBytes(node.id, other.id) < 0);
     row.splice(at < 0 ? row.length : at, 0, node);

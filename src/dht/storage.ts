@@ -51,6 +51,8 @@ export interface StorageOptions {
   readonly random: Random;
   /** Milliseconds since 1970 at the monotonic moment 0: bumps are such times. */
   readonly unixOriginMs: number;
+  /** One /24 may fill a sixteenth of each store, no more. */
+  readonly isPublic: boolean;
   /** Entries of each kind, instead of 65,536 and 32,768. */
   readonly maxSize?: number;
   /** How long entries of each kind live, instead of 20 minutes and 48 hours. */
@@ -67,10 +69,10 @@ export class Storage {
   readonly #mutables: ExpiringRecords<Uint8Array>;
   readonly #immutables: ExpiringRecords<Uint8Array>;
 
-  constructor({ random, unixOriginMs, maxSize, maxAgeMs }: StorageOptions) {
+  constructor({ random, unixOriginMs, isPublic: isShared, maxSize, maxAgeMs }: StorageOptions) {
     this.#unixOriginMs = unixOriginMs;
-    const peers = { capacity: maxSize ?? MAX_PEERS, lifetimeMs: maxAgeMs ?? PEER_LIFETIME_MS };
-    const values = { capacity: maxSize ?? MAX_VALUES, lifetimeMs: maxAgeMs ?? VALUE_LIFETIME_MS };
+    const peers = { capacity: maxSize ?? MAX_PEERS, lifetimeMs: maxAgeMs ?? PEER_LIFETIME_MS, isShared };
+    const values = { capacity: maxSize ?? MAX_VALUES, lifetimeMs: maxAgeMs ?? VALUE_LIFETIME_MS, isShared };
     this.#routes = new ExpiringRecords(peers);
     this.#topics = new Topics({ random, ...peers });
     this.#bumps = new ExpiringRecords(peers);
@@ -141,7 +143,8 @@ export class Storage {
     if (!peer) return refresh && this.#renew(now, from, refresh);
     const terms = termsOf("announce", request, nodeId, peer, refresh);
     if (!signature || !verifyAnnounce(terms, signature)) return null;
-    const kept = { ...peer, relayAddresses: peer.relayAddresses.slice(0, MAX_RELAY_ADDRESSES) };
+    const relayAddresses = peer.relayAddresses.slice(0, MAX_RELAY_ADDRESSES);
+    const kept = { publicKey: peer.publicKey.slice(), relayAddresses }; // a view would hold the whole datagram
     const topic = terms.target.toHex();
     if (!this.#keepPeer(now, from, terms.target, kept)) return STORE_FULL;
     const unixNow = now + this.#unixOriginMs;

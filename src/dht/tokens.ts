@@ -46,7 +46,8 @@ export class Tokens {
       this.#previous = this.#current;
       this.#current = blake2b256(last);
     }
-    this.#rotateAt = now + ROTATE_TOKENS_MS;
+    // By the clock, not by when it is looked at, or a token would live longer at a node that is seldom asked.
+    this.#rotateAt = (times === 1 ? this.#rotateAt : now) + ROTATE_TOKENS_MS;
     this.#remembered.clear();
     this.#rememberedPrevious.clear();
   }

@@ -1,6 +1,9 @@
-/** Who has announced itself under a topic: peer records, at most one for each public key. */
+/**
+ * Who has announced itself under a topic: peer records, at most one for each public key.
+ * Differs: who announces anew is found by the new record at once; the reference keeps the old one until it has aged (§7).
+ */
 import { type Random, randomUint32 } from "../base/random.ts";
-import { ExpiringRecords } from "./expiring-records.ts";
+import { ExpiringRecords, type ExpiringRecordsOptions } from "./expiring-records.ts";
 
 interface Announced {
   readonly topic: string;
@@ -14,7 +17,7 @@ export class Topics {
   readonly #records: ExpiringRecords<Announced>;
   readonly #lists = new Map<string, Announced[]>();
 
-  constructor(options: { random: Random; capacity: number; lifetimeMs: number }) {
+  constructor(options: ExpiringRecordsOptions & { readonly random: Random }) {
     this.#random = options.random;
     this.#records = new ExpiringRecords({ ...options, onRemoved: (record) => this.#unlist(record) });
   }

@@ -57,7 +57,6 @@ export class DatapathEnd {
       return this.#received;
     };
     this.port = { ...inner!, receive };
-    const end = this;
     this.datapath = new Datapath({
       arena: this.arena,
       tun: this.tun,
@@ -69,7 +68,7 @@ export class DatapathEnd {
         tooBig: (peer) => this.events.push(`tooBig ${peer}`),
         confirmed: (peer, localIndex) => this.events.push(`confirmed ${peer} ${localIndex}`),
         roamed: (peer, { host, port }) => this.events.push(`roamed ${peer} ${host} ${port}`),
-        hasRoom: () => end.controlHasRoom,
+        hasRoom: () => this.controlHasRoom,
         datagram: (from, datagram) => this.datagrams.push({ from, datagram: datagram.slice() }),
       },
     });

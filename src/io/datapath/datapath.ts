@@ -119,7 +119,10 @@ export class Datapath<Destination> {
 
   apply(now: number, command: Command): void {
     if (command.type === "peer") return this.#addPeer(command);
-    if (command.type === "share") return void (this.#isShared = true);
+    if (command.type === "share") {
+      this.#isShared = true;
+      return;
+    }
     const peer = this.#peers[command.peer];
     if (!peer) return; // removed while the command was on its way
     switch (command.type) {

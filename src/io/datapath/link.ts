@@ -84,9 +84,13 @@ export class DatapathLink {
     this.apply({ type: "share" });
     return {
       address: { host: "0.0.0.0", port: this.#localPort },
-      onDatagram: (handler) => void (this.#onOther = handler),
+      onDatagram: (handler) => {
+        this.#onOther = handler;
+      },
       send: (to, datagram) => this.send(to, datagram),
-      close: () => void (this.#onOther = null),
+      close: () => {
+        this.#onOther = null;
+      },
     };
   }
 

@@ -7,7 +7,7 @@ import { monotonicMs } from "../../../ffi/libc.ts";
 import { type Address, formatAddress } from "../../base/address.ts";
 import { isBogon } from "../../base/address-classes.ts";
 import { DnetError } from "../../base/error.ts";
-import { ip4Number } from "../../base/ip4.ts";
+import { addressKey, ip4Number } from "../../base/ip4.ts";
 import { blake2b256 } from "../../crypto/blake2b.ts";
 import { type KeyPair, keyPairFromSeed } from "../../crypto/ed25519.ts";
 import { TICK_MS } from "../../dht/node.ts";
@@ -473,6 +473,15 @@ export class Gateway extends EventEmitter<GatewayEvents> {
   }
 
   async #ask(outgoing: Outgoing, what: string): Promise<Reply> {
+    if (addressKey(outgoing.to) <= 0 || outgoing.to.port === 0) {
+      throw new DnetError(
+        "BAD_ARGUMENT",
+        `${what} cannot be sent: expected an IPv4 address and a port from 1 to 65535`,
+        {
+          failure: "usage",
+        },
+      );
+    }
     const host = await this.#usable();
     const asked = { what, ...Promise.withResolvers<Reply>() };
     host.input((now) => this.#requests.set(host.node.request(now, outgoing), asked));

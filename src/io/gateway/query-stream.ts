@@ -65,7 +65,7 @@ export class QueryStream<Item> implements AsyncIterable<Item> {
     this.#rouse();
   }
 
-  fail(failure: QueryFailure): void {
+  fail(failure: QueryFailure | "cancelled"): void {
     this.end(failureError(failure, this.#what));
   }
 
@@ -83,7 +83,7 @@ export class QueryStream<Item> implements AsyncIterable<Item> {
 }
 
 /** What a failed walk or request is called. Codes are HyperDHT's where it has one (§20). */
-export function failureError(failure: QueryFailure, of: string): DnetError {
+export function failureError(failure: QueryFailure | "cancelled", of: string): DnetError {
   switch (failure) {
     case "too-few-nodes":
       return new DnetError("TOO_FEW_NODES", `no node answered ${of}`, {

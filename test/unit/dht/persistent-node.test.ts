@@ -23,7 +23,10 @@ const script = vectors<Script>("persistentNode");
 /** The reference's node as the script has it: its clock stands still, so its secrets never change. */
 function persistentNode(): DhtNode {
   const tokens = new Tokens(0, Uint8Array.fromHex(script.secret0), Uint8Array.fromHex(script.secret1));
-  const node = new DhtNode(0, nodeOptions({ publicAddress: script.self, isEphemeral: false, isFirewalled: false, tokens }));
+  const node = new DhtNode(
+    0,
+    nodeOptions({ publicAddress: script.self, isEphemeral: false, isFirewalled: false, tokens }),
+  );
   node.start(0, script.self.port);
   node.drain();
   return node;

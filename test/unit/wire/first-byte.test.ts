@@ -5,7 +5,13 @@ import { encodeCookieReply, encodeInitiation, encodeResponse } from "../../../sr
 
 const ping = (tid: number) => {
   const nothing = { id: null, token: null, target: null, value: null, isBrief: false };
-  return encodeRequest({ tid, to: { host: "192.0.2.1", port: 1776 }, isInternal: true, command: INTERNAL.ping, ...nothing });
+  return encodeRequest({
+    tid,
+    to: { host: "192.0.2.1", port: 1776 },
+    isInternal: true,
+    command: INTERNAL.ping,
+    ...nothing,
+  });
 };
 
 test("every message of every protocol is told by how it begins, in either suite", () => {

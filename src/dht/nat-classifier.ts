@@ -1,0 +1,90 @@
+/**
+ * What the NAT does to one socket, from what several nodes see of it: one address for all (consistent), another port for each
+ * (random), or not known yet. Source: hyperdht lib/nat.js; specification §13.1.
+ */
+import { type Address, sameAddress } from "../base/address.ts";
+import { FIREWALL } from "../wire/noise-payload.ts";
+
+/** Samples that are wanted; from the third on there is a verdict. */
+export const WANTED_SAMPLES = 4;
+const LEAST_SAMPLES = 3;
+/** Full: the verdict stands. */
+const MAX_SAMPLES = 64;
+
+interface Hits {
+  readonly address: Address;
+  hits: number;
+}
+
+export class NatClassifier {
+  /** One of FIREWALL. */
+  firewall: number;
+  /** Where others may reach us, as told to the peer: null while unknown; a random NAT's host has port 0. */
+  addresses: readonly Address[] | null = null;
+  readonly #isOpen: boolean;
+  readonly #from: Address[] = [];
+  /** By hits, most first; of equal hits the older first. */
+  readonly #hosts: Hits[] = [];
+  readonly #fulls: Hits[] = [];
+  #isFrozen = false;
+
+  /** `isOpen`: strangers reach this node, so no NAT is in the way. */
+  constructor(isOpen: boolean) {
+    this.#isOpen = isOpen;
+    this.firewall = isOpen ? FIREWALL.open : FIREWALL.unknown;
+  }
+
+  get samples(): number {
+    return this.#from.length;
+  }
+
+  /** Whether more samples would change nothing. */
+  get isSettled(): boolean {
+    const { consistent, open } = FIREWALL;
+    return this.firewall === consistent || this.firewall === open || this.samples >= WANTED_SAMPLES;
+  }
+
+  hasSampled(from: Address): boolean {
+    return this.#from.some((known) => sameAddress(known, from));
+  }
+
+  /** The node at `from` sees us at `to`. */
+  add(to: Address, from: Address): void {
+    if (this.#from.length >= MAX_SAMPLES || this.hasSampled(from)) return;
+    this.#from.push({ host: from.host, port: from.port });
+    count(this.#hosts, { host: to.host, port: 0 });
+    count(this.#fulls, { host: to.host, port: to.port });
+    if (this.samples >= LEAST_SAMPLES && !this.#isFrozen) this.#classify();
+  }
+
+  /** From now on the verdict stays: the peer acts by it. */
+  freeze(): void {
+    this.#isFrozen = true;
+  }
+
+  #classify(): void {
+    this.firewall = this.#isOpen ? FIREWALL.open : this.#verdict();
+    if (this.firewall === FIREWALL.random) this.addresses = [this.#hosts[0]!.address];
+    else if (this.firewall === FIREWALL.unknown) this.addresses = null;
+    else if (this.firewall === FIREWALL.consistent) {
+      this.addresses = this.#fulls.filter(({ hits }, i) => hits >= 2 || i < 2).map(({ address }) => address);
+    }
+  }
+
+  #verdict(): number {
+    const [first, second] = this.#fulls;
+    const most = first!.hits;
+    if (most >= 3) return FIREWALL.consistent;
+    if (most === 1) return FIREWALL.random;
+    if (this.#hosts.length === 1 && this.samples > LEAST_SAMPLES) return FIREWALL.random;
+    if (this.#hosts.length > 1 && second!.hits >= 2) return FIREWALL.consistent;
+    return this.samples > WANTED_SAMPLES ? FIREWALL.random : this.firewall;
+  }
+}
+
+function count(list: Hits[], address: Address): void {
+  const known = list.find((hits) => sameAddress(hits.address, address));
+  if (known) known.hits++;
+  else list.push({ address, hits: 1 });
+  list.sort((a, b) => b.hits - a.hits);
+}
