@@ -3,6 +3,7 @@ import { completion } from "./completion.ts";
 import { dht } from "./dht.ts";
 import { gateway } from "./gateway.ts";
 import { help } from "./help.ts";
+import { lab } from "./lab.ts";
 import { licenses } from "./licenses.ts";
 import { tunnel } from "./tunnel.ts";
 import { version } from "./version.ts";
@@ -11,5 +12,5 @@ import { version } from "./version.ts";
 export const root = group({
   name: "dnet",
   summary: "A private network for a group of machines, without anyone in the middle",
-  subcommands: [tunnel, gateway, dht, version, licenses, completion, help],
+  subcommands: [tunnel, gateway, dht, lab, version, licenses, completion, help],
 });

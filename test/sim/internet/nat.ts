@@ -1,8 +1,8 @@
 import { assert } from "../../../src/base/assert.ts";
+import { NatMappings } from "../../../src/io/lab/nat-mappings.ts";
 import type { Carrier } from "./carrier.ts";
 import type { DropReason, Flight } from "./flight.ts";
 import type { NatBehaviour } from "./nat-behaviour.ts";
-import { NatMappings } from "./nat-mappings.ts";
 import { Realm, siteAddresses } from "./realm.ts";
 
 export interface NatSite {

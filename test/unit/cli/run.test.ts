@@ -14,7 +14,7 @@ test("an unknown command is answered with the nearest right one, on stderr, with
 
 test("an unknown command that is near to nothing is answered with all commands", async () => {
   expect((await dnet(["frobnicate"])).stderr).toEndWith(
-    "try one of: tunnel, gateway, dht, version, licenses, completion, help\n",
+    "try one of: tunnel, gateway, dht, lab, version, licenses, completion, help\n",
   );
 });
 

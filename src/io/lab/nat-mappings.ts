@@ -1,6 +1,6 @@
-import type { Address } from "../../../src/base/address.ts";
-import { assert } from "../../../src/base/assert.ts";
-import type { SeededRandom } from "../../support/random.ts";
+import type { Address } from "../../base/address.ts";
+import { assert } from "../../base/assert.ts";
+import type { Chance } from "./chance.ts";
 import type { Dependence, NatBehaviour } from "./nat-behaviour.ts";
 
 export interface Mapping {
@@ -29,7 +29,7 @@ const FINENESS: readonly Dependence[] = ["endpoint-independent", "address-depend
 /** The table of one NAT: which inside address has which outside address, and who may come in by it. */
 export class NatMappings {
   #behaviour: NatBehaviour;
-  #random: SeededRandom;
+  #random: Chance;
   #byInside = new Map<string, Mapping>();
   #byOutside = new Map<string, Mapping>();
   /**
@@ -42,7 +42,7 @@ export class NatMappings {
   #nextPort: number;
   #purgeAtSize = FIRST_PURGE;
 
-  constructor(behaviour: NatBehaviour, random: SeededRandom) {
+  constructor(behaviour: NatBehaviour, random: Chance) {
     const overloads = behaviour.ports === "overloading";
     assert(
       !overloads || behaviour.mapping === "address-and-port-dependent",
