@@ -1,6 +1,7 @@
 /** `npm run bench NAME [OPTIONS]`: runs one of the benchmarks; without a name it lists them. */
 import { dht } from "./dht.ts";
 import { tunnel } from "./tunnel.ts";
+import { udx } from "./udx.ts";
 
 export interface Benchmark {
   readonly name: string;
@@ -9,7 +10,7 @@ export interface Benchmark {
   run(args: string[]): Promise<number>;
 }
 
-const BENCHMARKS: readonly Benchmark[] = [tunnel, dht];
+const BENCHMARKS: readonly Benchmark[] = [tunnel, dht, udx];
 
 const [name, ...args] = process.argv.slice(2);
 const chosen = BENCHMARKS.find((benchmark) => benchmark.name === name);

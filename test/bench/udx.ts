@@ -1,0 +1,214 @@
+/**
+ * `npm run bench udx`: our UDX beside the real udx-native by the procedure of udx-wire.md §23, in turn and in the same run. Each end
+ * is a process, and so is the path between them where there is one; only ratios mean anything elsewhere.
+ */
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { hasNode } from "../support/hyperdht-process.ts";
+import { Lines } from "./lines.ts";
+import { median, percentile } from "./metrics.ts";
+import type { Benchmark } from "./run.ts";
+import { figure, grid, spreadText } from "./tables.ts";
+import type { EndReport, EndRole } from "./udx-report.ts";
+
+type Kind = "dnet" | "native";
+const PROGRAMS: { readonly [kind in Kind]: readonly string[] } = {
+  dnet: [process.execPath, join(import.meta.dir, "udx-end.ts")],
+  native: ["node", join(import.meta.dir, "udx-native-end.mjs")],
+};
+const PROXY = [process.execPath, join(import.meta.dir, "udx-proxy.ts")];
+
+interface Case {
+  readonly title: string;
+  readonly path: { readonly loss: number; readonly rttMs: number } | null;
+  readonly isTarget: boolean;
+}
+const CASES: { readonly [name: string]: Case } = {
+  direct: { title: "direct", path: null, isTarget: true },
+  proxied: { title: "proxied, 0 % loss, 0 ms", path: { loss: 0, rttMs: 0 }, isTarget: false },
+  lossy: { title: "proxied, 1 % loss, 0 ms", path: { loss: 0.01, rttMs: 0 }, isTarget: false },
+  far: { title: "proxied, 0 % loss, 50 ms", path: { loss: 0, rttMs: 50 }, isTarget: false },
+  "far-lossy": { title: "proxied, 1 % loss, 50 ms", path: { loss: 0.01, rttMs: 50 }, isTarget: true },
+};
+/** Who sends to whom: like to like, and each to the other. */
+const PAIRS: readonly (readonly [Kind, Kind])[] = [
+  ["dnet", "dnet"],
+  ["native", "native"],
+];
+const MIXED_PAIRS: readonly (readonly [Kind, Kind])[] = [
+  ["dnet", "native"],
+  ["native", "dnet"],
+];
+const PING = "ping";
+
+/** Targets of the issue that this benchmark was made for, as multiples of udx-native's. */
+const LEAST_GOODPUT = 1;
+const MOST_CPU = 1.3;
+
+const USAGE = `npm run bench udx -- [--only CASE,...] [--repeat 3] [--megabytes 1000] [--seconds 10] [--mixed]
+  cases: ${[...Object.keys(CASES), PING].join(", ")}
+  --mixed   also ours to theirs, and theirs to ours`;
+
+const say = (line: string) => console.error(line);
+
+interface Options {
+  readonly cases: readonly string[];
+  readonly rounds: number;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly isMixed: boolean;
+}
+
+/** One transfer or ping-pong, seen from both ends. */
+interface Run {
+  readonly sender: EndReport;
+  readonly receiver: EndReport;
+}
+
+export const udx: Benchmark = {
+  name: "udx",
+  summary: "streams beside the real udx-native: goodput and CPU, direct and over a bad path",
+  async run(args) {
+    const options = readOptions(args);
+    if (typeof options === "string") {
+      say(options);
+      return args.includes("--help") ? 0 : 2;
+    }
+    if (!hasNode) {
+      say("error NEEDS_NODE: the real udx-native runs under Node\ntry a machine that has Node and npm");
+      return 1;
+    }
+    const verdicts: string[][] = [];
+    for (const name of options.cases) {
+      if (name === PING) await measurePing(options);
+      else await measureCase(name, options, verdicts);
+    }
+    if (verdicts.length > 0) {
+      console.log(grid("targets, against native → native", [["", "wanted", "measured", ""], ...verdicts]));
+    }
+    return 0;
+  },
+};
+
+/** What to say instead, when the words are not ours. */
+function readOptions(args: string[]): Options | string {
+  try {
+    const known = [...Object.keys(CASES), PING];
+    const { values } = parseArgs({
+      args,
+      options: {
+        only: { type: "string", default: known.join(",") },
+        repeat: { type: "string", default: "3" },
+        megabytes: { type: "string", default: "1000" },
+        seconds: { type: "string", default: "10" },
+        mixed: { type: "boolean", default: false },
+        help: { type: "boolean" },
+      },
+    });
+    const cases = values.only.split(",");
+    const [rounds, megabytes, seconds] = [values.repeat, values.megabytes, values.seconds].map(Number) as [
+      number,
+      number,
+      number,
+    ];
+    const areNumbers = [rounds, megabytes, seconds].every((number) => number > 0) && Number.isInteger(rounds);
+    if (values.help || !areNumbers || !cases.every((name) => known.includes(name))) return USAGE;
+    return { cases, rounds, bytes: megabytes * 1e6, seconds, isMixed: values.mixed };
+  } catch (error) {
+    return `error USAGE: ${(error as Error).message}\n${USAGE}`;
+  }
+}
+
+async function measureCase(name: string, options: Options, verdicts: string[][]): Promise<void> {
+  const { title, path, isTarget } = CASES[name]!;
+  const pairs = options.isMixed ? [...PAIRS, ...MIXED_PAIRS] : PAIRS;
+  const runs = new Map<string, Run[]>(pairs.map((pair) => [pair.join(" → "), []]));
+  for (let round = 1; round <= options.rounds; round++) {
+    for (const pair of pairs) {
+      say(`${title}, round ${round}: ${pair.join(" → ")}`);
+      const words = ["send", `${options.bytes}`, `${options.seconds}`];
+      runs.get(pair.join(" → "))!.push(await transfer(pair, [words, ["receive"]], path, round));
+    }
+  }
+  const of = (pair: string, value: (run: Run) => number) => runs.get(pair)!.map(value);
+  const rows = [...runs.keys()].map((pair) => [
+    pair,
+    spreadText(of(pair, goodput)),
+    figure(median(of(pair, (run) => cpuPerGb(run.sender, run)))),
+    figure(median(of(pair, (run) => cpuPerGb(run.receiver, run)))),
+    figure(median(of(pair, ({ sender }) => sender.resent))),
+  ]);
+  const head = ["", "goodput MB/s", "CPU s/GB, sender", "receiver", "packets resent"];
+  console.log(grid(title, [head, ...rows]));
+  const ratio = (value: (run: Run) => number) =>
+    median(of("dnet → dnet", value))! / median(of("native → native", value))!;
+  const judge = (claim: string, measured: number, isMet: boolean, wanted: string) =>
+    verdicts.push([`${title}: ${claim}`, wanted, `${figure(measured)} ×`, !isTarget ? "" : isMet ? "met" : "NOT MET"]);
+  const rates = ratio(goodput);
+  judge("goodput", rates, rates >= LEAST_GOODPUT, `at least ${LEAST_GOODPUT} ×`);
+  for (const end of ["sender", "receiver"] as const) {
+    const cpu = ratio((run) => cpuPerGb(run[end], run));
+    judge(`CPU/GB, ${end}`, cpu, cpu <= MOST_CPU, `at most ${MOST_CPU} ×`);
+  }
+}
+
+async function measurePing(options: Options): Promise<void> {
+  const rows: string[][] = [];
+  for (const pair of PAIRS) {
+    const times: number[] = [];
+    for (let round = 1; round <= options.rounds; round++) {
+      say(`ping-pong, round ${round}: ${pair[0]}`);
+      const { sender } = await transfer(pair, [["ping", `${options.seconds / 2}`], ["echo"]], null, round);
+      times.push(...sender.roundTrips);
+    }
+    rows.push([pair[0], figure(percentile(times, 50)), figure(percentile(times, 99))]);
+  }
+  console.log(grid("64 bytes and back, direct", [["", "p50 ms", "p99 ms"], ...rows]));
+}
+
+const goodput = ({ receiver }: Run) => receiver.bytes / receiver.seconds / 1e6;
+const cpuPerGb = (end: EndReport, { receiver }: Run) => end.cpuSeconds / (receiver.bytes / 1e9);
+
+/** Starts both ends, and the path if there is one, and lets them run to the end. */
+async function transfer(
+  [from, to]: readonly [Kind, Kind],
+  [sendWords, receiveWords]: readonly [readonly string[], readonly string[]],
+  path: Case["path"],
+  seed: number,
+): Promise<Run> {
+  const receiver = startEnd(to, receiveWords as [EndRole]);
+  const sender = startEnd(from, sendWords as [EndRole]);
+  const proxy = path ? spawn([...PROXY, `${path.loss}`, `${path.rttMs / 2}`, `${seed}`]) : null;
+  try {
+    const [sendPort, receivePort] = [await sender.lines.next(), await receiver.lines.next()];
+    const [nearSender, nearReceiver] = proxy ? (await proxy.lines.next())!.split(" ") : [receivePort, sendPort];
+    proxy?.tell(`${sendPort} ${receivePort}`);
+    receiver.tell(`${nearReceiver}`);
+    sender.tell(`${nearSender}`);
+    const reports = [await sender.lines.next(), await receiver.lines.next()];
+    if (reports.includes(null)) throw new Error("an end went without a report");
+    const [ofSender, ofReceiver] = reports.map((line) => JSON.parse(line!) as EndReport);
+    return { sender: ofSender!, receiver: ofReceiver! };
+  } finally {
+    for (const process of [sender, receiver, proxy]) await process?.close();
+  }
+}
+
+function startEnd(kind: Kind, words: readonly [EndRole, ...string[]]) {
+  return spawn([...PROGRAMS[kind], ...words]);
+}
+
+function spawn(command: readonly string[]) {
+  const child = Bun.spawn([...command], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+  return {
+    lines: new Lines(child.stdout),
+    tell(line: string) {
+      child.stdin.write(`${line}\n`);
+      child.stdin.flush();
+    },
+    async close() {
+      child.kill();
+      await child.exited;
+    },
+  };
+}
