@@ -2,6 +2,7 @@
 import type { Address } from "../base/address.ts";
 import type { Random } from "../base/random.ts";
 import type { BootstrapNode } from "./bootstrap.ts";
+import type { ConnectionOutput } from "./connections.ts";
 import type { Peer } from "./peer.ts";
 import type { Query, QueryFailure } from "./query.ts";
 import type { Reply, RequestFailure, SocketName } from "./requests.ts";
@@ -37,6 +38,8 @@ export interface DhtNodeOptions {
   readonly stableTicks: number;
   readonly maxSize?: number;
   readonly maxAgeMs?: number;
+  /** Ours on our own networks, IPv4, without ports; asked whenever a peer is to know them. */
+  readonly localHosts: () => readonly string[];
   /** False for a node that must not be asked or kept. */
   readonly admits: (node: Address) => boolean;
   /** Round-trip tokens; made from `random` when left out. */
@@ -44,6 +47,7 @@ export interface DhtNodeOptions {
 }
 
 export type DhtOutput =
+  | ConnectionOutput
   | { readonly type: "send"; readonly socket: SocketName; readonly to: Address; readonly datagram: Uint8Array }
   /** The IPv4 address of a name is wanted: `resolved` must be called, sooner or later. */
   | { readonly type: "resolve"; readonly host: string }

@@ -12,6 +12,7 @@ import { Bootstrap } from "./bootstrap.ts";
 import { Contacts, OLD_TICKS } from "./contacts.ts";
 import { Guard, type HeldRequest } from "./guard.ts";
 import { Health } from "./health.ts";
+import { Connections } from "./connections.ts";
 import type { DhtNodeOptions, DhtOutput } from "./node-options.ts";
 import { nodeId, peerAt, sameBytes } from "./peer.ts";
 import { Query, type QueryContext, type QueryFailure, type QueryOptions, type QueryOwner } from "./query.ts";
@@ -31,6 +32,8 @@ import { Storage } from "./storage.ts";
 import { Tokens } from "./tokens.ts";
 
 export const TICK_MS = 5_000;
+const UDX = 0xff;
+const UDX_HEADER_BYTES = 20;
 /** Two ticks farther apart than this: the machine slept. */
 const SLEPT_MS = 15_000;
 const PING_EVERY_TICKS = 8;
@@ -56,6 +59,7 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
   readonly #reachability: Reachability;
   readonly #bootstrap: Bootstrap;
   readonly #responder: Responder;
+  readonly connections: Connections;
   readonly #surroundings: QueryContext;
   readonly #health = new Health();
   readonly #queries = new Set<Query>();
@@ -119,6 +123,22 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
       maxPingDelayMs: options.maxPingDelayMs,
       id: (socket) => this.#idOn(socket),
       send,
+      isForServer: (now, { socket, from }, request) => this.connections.receive(now, socket, from, request),
+    });
+    this.connections = new Connections({
+      send,
+      emit,
+      id: (socket) => this.#idOn(socket),
+      around: {
+        random,
+        requests: this.#requests,
+        isOpen: () => !this.isFirewalled,
+        recentNodes: () => [...this.contacts.table.nodes()].reverse(),
+        query: (now, question, owner) => this.#ask(now, question, owner),
+        publicAddress: () => this.remoteAddress,
+        localAddresses: () => options.localHosts().map((host) => ({ host, port: this.#serverPort })),
+        mainSocket: () => (this.isFirewalled ? "client" : "server"),
+      },
     });
     this.#surroundings = {
       requests: this.#requests,
@@ -199,10 +219,14 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
   /** A datagram arrived. Its bytes are ours to keep. */
   receive(now: number, socket: SocketName, from: Address, datagram: Uint8Array): void {
     if (this.#isSuspended || from.port === 0 || from.host.includes(":")) return; // the DHT knows IPv4 alone
+    if (datagram.length <= 1) return this.connections.probed(now, socket, from);
     if (datagram[0] === REQUEST) {
       if (!this.#guard || this.#guard.allows(now, from.host)) this.#onRequest(now, { socket, from, datagram });
     } else if (datagram[0] === RESPONSE) {
       this.#onResponse(now, socket, from, datagram);
+    } else if (datagram[0] === UDX && datagram.length >= UDX_HEADER_BYTES) {
+      const streamId = new DataView(datagram.buffer, datagram.byteOffset).getUint32(4, true);
+      this.connections.reached(now, streamId, { socket, to: from });
     } else {
       this.#dropped.malformed++;
     }
@@ -286,11 +310,17 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
   advance(now: number): void {
     this.#requests.advance(now);
     this.#responder.advance(now);
+    this.connections.advance(now);
     if (now >= this.#tickAt) this.#tick(now);
   }
 
   deadline(): number {
-    return Math.min(this.#tickAt, this.#requests.deadline(), this.#responder.deadline());
+    return Math.min(
+      this.#tickAt,
+      this.#requests.deadline(),
+      this.#responder.deadline(),
+      this.connections.deadline(),
+    );
   }
 
   drain(): DhtOutput[] {
@@ -402,6 +432,13 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
     };
     const question = { isInternal: true, command: INTERNAL.findNode, target, concurrency: least, asksBootstrap };
     new Query(question, this.#surroundings, yielding).start(now);
+  }
+
+  /** A walk of one of our parts. */
+  #ask(now: number, question: QueryOptions, owner: QueryOwner): Query {
+    const query = new Query(question, this.#surroundings, owner);
+    query.start(now);
+    return query;
   }
 
   #mayHint(): boolean {

@@ -177,7 +177,11 @@ function put(command: number, target: Uint8Array, { token, from }: Reply, value:
 }
 
 /** Signed for one node: by its id, and by the token that it gave. */
-function sendAnnounce(action: AnnounceTerms["action"], announcement: Announcement, reply: Reply): Outgoing | null {
+export function sendAnnounce(
+  action: AnnounceTerms["action"],
+  announcement: Announcement,
+  reply: Reply,
+): Outgoing | null {
   const { topic, keyPair, bump } = announcement;
   const { token, from } = reply;
   if (!token || !from.id) return null;

@@ -13,7 +13,7 @@ import { RoundTrips } from "./round-trips.ts";
 import { SendWindow } from "./send-window.ts";
 
 /** Requests and datagrams of a node that is believed unreachable leave from the client socket (§3.1). */
-export type SocketName = "server" | "client";
+export type SocketName = "server" | "client" | `punch-${number}`;
 
 export const TIMEOUT_MS = 1_000;
 export const RETRIES = 3;

@@ -29,6 +29,8 @@ export interface ResponderOptions {
   /** Our id, as told from that socket. */
   readonly id: (socket: SocketName) => Uint8Array | null;
   readonly send: (socket: SocketName, to: Address, datagram: Uint8Array) => void;
+  /** Whether a relayed message is for a server of this node, which then has it. */
+  readonly isForServer: (now: number, incoming: Incoming, request: Request) => boolean;
 }
 
 export class Responder {
@@ -52,6 +54,7 @@ export class Responder {
     if (request.isInternal) return this.#internal(now, incoming, request);
     const { storage, id } = this.#options;
     if (isRelayed(request)) {
+      if (this.#options.isForServer(now, incoming, request)) return;
       const relayed = relay(request, incoming.from, request.target && storage.route(now, request.target));
       return relayed ? this.#relay(now, incoming, request, relayed) : undefined;
     }

@@ -10,7 +10,7 @@ import type { SocketName } from "../dht/requests.ts";
 import type { DatagramSocket } from "./datagram-socket.ts";
 import type { Drive } from "./drive.ts";
 
-export type DhtEvent = Exclude<DhtOutput, { type: "send" | "resolve" }>;
+export type DhtEvent = Exclude<DhtOutput, { type: "send" | "resolve" | "probe" | "openSocket" | "closeSocket" }>;
 
 export interface DhtSockets {
   /** Whose port is the node's. */
@@ -23,11 +23,24 @@ export interface DhtHostOptions {
   readonly now: number;
   readonly node: DhtNodeOptions;
   readonly sockets: DhtSockets;
+  /** A further socket, on a free port: to punch with. */
+  readonly openSocket: () => DatagramSocket | Promise<DatagramSocket>;
   readonly drive: (machine: Machine<DhtOutput>, onOutput: (output: DhtOutput) => void) => Drive;
   /** The IPv4 address of a name; null when it has none just now. */
   readonly resolve: (host: string) => Promise<string | null>;
   readonly onEvent: (event: DhtEvent) => void;
 }
+
+/** A socket that is being opened, or is. */
+interface Further {
+  socket: DatagramSocket | null;
+  /** What is to be sent from it once it is open; what NATs are sampled by, so a few. */
+  readonly waiting: ((socket: DatagramSocket) => void)[];
+}
+
+/** How many routers a probe passes that only opens our own NATs. Source: hyperdht lib/holepuncher.js; specification §13.5. */
+const NEAR_HOPS = 5;
+const PROBE = Uint8Array.of(0);
 
 export class DhtHost {
   readonly node: DhtNode;
@@ -35,6 +48,8 @@ export class DhtHost {
   #sockets: DhtSockets;
   readonly #options: DhtHostOptions;
   readonly #drive: Drive;
+  /** Those that are opened on the way; null once they are closed before they are open. */
+  readonly #further = new Map<SocketName, Further>();
 
   constructor(options: DhtHostOptions) {
     this.#options = options;
@@ -79,6 +94,7 @@ export class DhtHost {
   }
 
   #close(): void {
+    for (const name of [...this.#further.keys()]) this.#closeFurther(name);
     this.#sockets.server.close();
     this.#sockets.client.close();
   }
@@ -94,12 +110,47 @@ export class DhtHost {
       case "send":
         this.traffic.sentDatagrams++;
         this.traffic.sentBytes += output.datagram.length;
-        return this.#sockets[output.socket].send(output.to, output.datagram);
+        return this.#on(output.socket, (socket) => socket.send(output.to, output.datagram));
+      case "probe": {
+        const hops = output.reach === "near" ? NEAR_HOPS : undefined;
+        return this.#on(output.socket, (socket) => socket.send(output.to, PROBE, hops));
+      }
+      case "openSocket":
+        return void this.#open(output.socket);
+      case "closeSocket":
+        return this.#closeFurther(output.socket);
       case "resolve":
         return void this.#resolve(output.host);
       default:
         return this.#options.onEvent(output);
     }
+  }
+
+  #on(name: SocketName, act: (socket: DatagramSocket) => void): void {
+    if (name === "server" || name === "client") return act(this.#sockets[name]);
+    const further = this.#further.get(name);
+    if (further?.socket) act(further.socket);
+    else further?.waiting.push(act);
+  }
+
+  /** At once where the system can; otherwise what is sent meanwhile waits. */
+  #open(name: SocketName): void | Promise<void> {
+    const further: Further = { socket: null, waiting: [] };
+    this.#further.set(name, further);
+    const opened = (socket: DatagramSocket) => {
+      if (this.#further.get(name) !== further) return socket.close(); // closed meanwhile
+      further.socket = socket;
+      socket.onDatagram((from, datagram) => this.#receive(name, from, datagram));
+      for (const act of further.waiting.splice(0)) act(socket);
+    };
+    const opening = this.#options.openSocket();
+    if (!(opening instanceof Promise)) return opened(opening);
+    return opening.then(opened, () => this.#closeFurther(name));
+  }
+
+  #closeFurther(name: SocketName): void {
+    this.#further.get(name)?.socket?.close();
+    this.#further.delete(name);
   }
 
   async #resolve(host: string): Promise<void> {

@@ -9,6 +9,8 @@ import type { DatagramSocket } from "./datagram-socket.ts";
 
 /** Datagrams that wait for the end of the turn. Full: they leave at once. */
 const MAX_BATCH = 256;
+/** What Linux gives a datagram (net.ipv4.ip_default_ttl). */
+const USUAL_HOPS = 64;
 
 /** `port` 0 lets the kernel choose. Throws DnetError when the address cannot be had. */
 export async function openUdpSocket({ host, port }: Address): Promise<DatagramSocket> {
@@ -47,8 +49,9 @@ class UdpSocket implements DatagramSocket {
     this.#handler = handler;
   }
 
-  send({ host, port }: Address, datagram: Uint8Array): void {
+  send({ host, port }: Address, datagram: Uint8Array, hops?: number): void {
     if (port === 0) return;
+    if (hops !== undefined) return this.#sendNear({ host, port }, datagram, hops);
     this.#batch.push(datagram, port, host);
     if (this.#batch.length >= 3 * MAX_BATCH) return this.#flush();
     if (this.#isFlushing) return;
@@ -64,6 +67,15 @@ class UdpSocket implements DatagramSocket {
     this.#handler = () => {};
     this.#socket?.close();
     this.#socket = null;
+  }
+
+  /** The hop limit is the socket's, so what waits goes first. */
+  #sendNear({ host, port }: Address, datagram: Uint8Array, hops: number): void {
+    this.#flush();
+    this.#socket?.setTTL(hops);
+    this.#batch.push(datagram, port, host);
+    this.#flush();
+    this.#socket?.setTTL(USUAL_HOPS);
   }
 
   #flush(): void {

@@ -20,6 +20,7 @@ export function nodeOptions(options: Partial<DhtNodeOptions> = {}): DhtNodeOptio
     sendDownHints: true,
     downHintsPerTick: 50,
     stableTicks: STABLE_TICKS,
+    localHosts: () => [],
     admits: () => true,
     ...options,
   };

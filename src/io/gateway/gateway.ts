@@ -22,7 +22,7 @@ import { drive } from "../drive.ts";
 import { resolveIp4 } from "../endpoints.ts";
 import { systemRandom } from "../entropy.ts";
 import { openUdpSocket } from "../udp-socket.ts";
-import { networkFingerprint } from "./network-fingerprint.ts";
+import { networkFingerprint } from "./local-network.ts";
 import { type CheckedOptions, checkOptions, type GatewayOptions, PUBLIC_BOOTSTRAP } from "./options.ts";
 import { failureError, QueryStream } from "./query-stream.ts";
 
@@ -433,6 +433,7 @@ export class Gateway extends EventEmitter<GatewayEvents> {
       node: this.#checked.node,
       sockets,
       drive,
+      openSocket: () => openUdpSocket({ host: this.#checked.host, port: 0 }),
       resolve: resolveIp4,
       onEvent: (event) => this.#onEvent(event),
     });

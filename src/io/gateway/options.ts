@@ -8,6 +8,7 @@ import type { BootstrapNode } from "../../dht/bootstrap.ts";
 import type { DhtNodeOptions } from "../../dht/node-options.ts";
 import { STABLE_TICKS } from "../../dht/reachability.ts";
 import { systemRandom } from "../entropy.ts";
+import { localHosts } from "./local-network.ts";
 
 /** The port of bootstraps and gateways. HyperDHT's own is 49737. */
 export const DEFAULT_PORT = 1776;
@@ -139,6 +140,7 @@ export function checkOptions(options: GatewayOptions, publicAddress: Address | n
       stableTicks: options.stableTicks ?? STABLE_TICKS,
       ...(maxSize === undefined ? {} : { maxSize }),
       ...(maxAge === undefined ? {} : { maxAgeMs: maxAge }),
+      localHosts: () => localHosts(host),
       admits: (node) => !isStray(node) && (options.filterNode?.(node) ?? true),
     },
   };

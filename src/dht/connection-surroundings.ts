@@ -1,0 +1,38 @@
+/** What a connection being made needs of the node it is part of, and how its end is told. */
+import type { Address } from "../base/address.ts";
+import type { KeyPair } from "../crypto/ed25519.ts";
+import type { NoiseSession } from "../crypto/noise.ts";
+import type { NoisePayload } from "../wire/noise-payload.ts";
+import type { PunchSurroundings } from "./holepuncher.ts";
+import type { Query, QueryOptions, QueryOwner } from "./query.ts";
+import type { SocketName } from "./requests.ts";
+
+export interface ConnectionSurroundings extends PunchSurroundings {
+  query(now: number, options: QueryOptions, owner: QueryOwner): Query;
+  /** Where strangers reach us; null when they do not. */
+  publicAddress(): Address | null;
+  /** Ours on our own networks, with the server socket's port. */
+  localAddresses(): readonly Address[];
+  /** The socket that our requests leave from. */
+  mainSocket(): SocketName;
+}
+
+/** Where the stream's packets go: to the peer's stream `remoteId` at `to`, from `socket`. */
+export interface Path {
+  readonly socket: SocketName;
+  readonly to: Address;
+  readonly remoteId: number;
+}
+
+/** A connection whose peers have agreed on keys; its path may still change. */
+export interface Established {
+  readonly keyPair: KeyPair;
+  readonly session: NoiseSession;
+  readonly payload: NoisePayload;
+}
+
+/** What an attempt did, for people to read afterwards; bounded. */
+export interface TraceEntry {
+  readonly at: number;
+  readonly what: string;
+}

@@ -1,0 +1,116 @@
+/**
+ * The probes of one punching round: what is sent when, by what each side knows of its NAT. Source: hyperdht lib/holepuncher.js
+ * `punch`; specification §13.5.
+ */
+import type { Address } from "../base/address.ts";
+import { type Random, randomUint32 } from "../base/random.ts";
+import type { SocketName } from "./requests.ts";
+
+/** A hop count that opens our own NATs and dies on the way, and one that gets there. */
+export type Reach = "near" | "far";
+
+const TRIES = 10;
+const TRY_EVERY_MS = 1_000;
+/** Tries that go to addresses which the peer only said it has, too. */
+const UNVERIFIED_TRIES = new Set([4, 8]);
+const SPRAY = 1_750;
+const SPRAY_EVERY_MS = 20;
+const SOCKETS = 256;
+const SETTLE_MS = 100;
+const FIRST_PORT = 1_000;
+
+export interface ProbingOptions {
+  readonly random: Random;
+  readonly isInitiator: boolean;
+  /** Of each side: whether every node sees another port. */
+  readonly isLocalRandom: boolean;
+  readonly isRemoteRandom: boolean;
+  readonly socket: SocketName;
+  /** Addresses at which the peer echoed a token, and those that it only named. */
+  readonly verified: readonly Address[];
+  readonly unverified: readonly Address[];
+  readonly openSocket: () => SocketName;
+  readonly probe: (socket: SocketName, to: Address, reach: Reach) => void;
+}
+
+export class Probing {
+  /** All that probes went out from. */
+  readonly sockets: SocketName[];
+  /** Every probe is sent, and nothing came back. */
+  isExhausted = false;
+  readonly #options: ProbingOptions;
+  readonly #step: (now: number) => void;
+  #dueAt: number;
+  #sent = 0;
+
+  private constructor(now: number, options: ProbingOptions) {
+    const { isInitiator, isLocalRandom, isRemoteRandom } = options;
+    this.#options = options;
+    this.sockets = [options.socket];
+    this.#dueAt = now;
+    if (isLocalRandom) {
+      this.#step = (at) => this.#fromManySockets(at);
+      this.#openMany();
+      this.#dueAt = now + SETTLE_MS;
+    } else if (isRemoteRandom) {
+      this.#step = (at) => this.#toManyPorts(at);
+    } else {
+      this.#step = (at) => this.#toKnown(at);
+      if (!isInitiator) this.#dueAt = now + TRY_EVERY_MS;
+    }
+  }
+
+  /** Null when there is nothing to do: both random, or no address that probes may go to in such numbers. */
+  static start(now: number, options: ProbingOptions): Probing | null {
+    const { isLocalRandom, isRemoteRandom, verified, unverified } = options;
+    if (isLocalRandom && isRemoteRandom) return null;
+    const isSpray = isLocalRandom || isRemoteRandom;
+    if (isSpray ? verified.length === 0 : verified.length + unverified.length === 0) return null;
+    return new Probing(now, options);
+  }
+
+  advance(now: number): void {
+    while (!this.isExhausted && now >= this.#dueAt) this.#step(now);
+  }
+
+  deadline(): number {
+    return this.isExhausted ? Infinity : this.#dueAt;
+  }
+
+  #toKnown(now: number): void {
+    if (this.#sent === TRIES) return this.#end();
+    this.#sent++;
+    const { socket, verified, unverified, probe } = this.#options;
+    for (const to of verified) probe(socket, to, "far");
+    if (UNVERIFIED_TRIES.has(this.#sent)) for (const to of unverified) probe(socket, to, "far");
+    this.#dueAt = now + TRY_EVERY_MS;
+  }
+
+  #toManyPorts(now: number): void {
+    if (this.#sent === SPRAY) return this.#end();
+    this.#sent++;
+    const { socket, verified, random, probe } = this.#options;
+    const port = FIRST_PORT + (randomUint32(random) % (65_536 - FIRST_PORT));
+    probe(socket, { host: verified[0]!.host, port }, "far");
+    this.#dueAt = now + SPRAY_EVERY_MS;
+  }
+
+  #openMany(): void {
+    const { verified, openSocket, probe } = this.#options;
+    while (this.sockets.length < SOCKETS) this.sockets.push(openSocket());
+    for (const socket of this.sockets) probe(socket, verified[0]!, "near");
+  }
+
+  #fromManySockets(now: number): void {
+    if (this.#sent === SPRAY) return this.#end();
+    const { verified, probe } = this.#options;
+    const reach = this.#sent < this.sockets.length ? "near" : "far";
+    probe(this.sockets[this.#sent % this.sockets.length]!, verified[0]!, reach);
+    this.#sent++;
+    this.#dueAt = now + SPRAY_EVERY_MS;
+  }
+
+  #end(): void {
+    this.isExhausted = true;
+  }
+}

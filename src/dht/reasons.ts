@@ -1,0 +1,18 @@
+/**
+ * Why a connection is not direct, or is not at all: a fixed vocabulary, each with what to do about it. The codes that HyperDHT has are
+ * its own (§20).
+ */
+export const REASONS = {
+  PEER_NOT_FOUND: "no node knows this key: check it, and that the other side is up and listening",
+  PEER_CONNECTION_FAILED: "its key is known but it did not answer: it may have gone, or refuse this key",
+  SERVER_INCOMPATIBLE: "the other side speaks another version: update the older of the two",
+  SERVER_ERROR: "the other side could not go on: try again, and look at its log",
+  CANNOT_HOLEPUNCH: "the other side neither has a public address nor punches: give both a relay",
+  HOLEPUNCH_ABORTED: "the other side gave up: try again, or give both a relay",
+  HOLEPUNCH_PROBE_TIMEOUT: "a side could not learn what its NAT does: check that UDP gets out, or give both a relay",
+  HOLEPUNCH_DOUBLE_RANDOMIZED_NATS:
+    "both NATs give every destination another port: a relay, or a port mapping on one side",
+  REMOTE_NOT_HOLEPUNCHING: "the other side does not punch now: try again in half a minute, or give both a relay",
+} as const;
+
+export type Reason = keyof typeof REASONS;
