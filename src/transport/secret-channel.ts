@@ -1,0 +1,207 @@
+/**
+ * HyperDHT's secret stream over an ordered stream of bytes: messages in frames, each way sealed in order; and unordered messages beside
+ * them. Source: @hyperswarm/secret-stream 6.9 index.js; specification §14.2, §14.3.
+ *
+ *   frame          length u24 LE, then so many bytes
+ *   first frame    length 56: stream id 32 ‖ header 24, in clear; sent at once, each way, without waiting for the other's
+ *   other frames   one sealed message: plaintext + 17 bytes
+ *   unordered      counter 8 ‖ secretbox (plaintext + 16), a datagram of its own
+ */
+import { assert } from "../base/assert.ts";
+import type { Random } from "../base/random.ts";
+import { blake2b256Keyed } from "../crypto/blake2b.ts";
+import { equalInConstantTime } from "../crypto/constant-time.ts";
+import { NS_INITIATOR, NS_RESPONDER, NS_SEND } from "../crypto/namespaces.ts";
+import { BOX_NONCE_BYTES, openBox, sealBox } from "../crypto/secretbox.ts";
+import { SEALED_EXTRA_BYTES, SecretStream, STREAM_HEADER_BYTES } from "../crypto/secretstream.ts";
+
+const LENGTH_BYTES = 3;
+const STREAM_ID_BYTES = 32;
+const FIRST_BYTES = STREAM_ID_BYTES + STREAM_HEADER_BYTES;
+const COUNTER_BYTES = 8;
+/** The longest message that is sent, and taken. A frame could say 2^24 - 1; whoever sends one fills our memory until it ends. */
+export const MAX_MESSAGE_BYTES = 2 ** 24 - 1 - SEALED_EXTRA_BYTES;
+
+export interface SecretChannelOptions {
+  readonly random: Random;
+  readonly isInitiator: boolean;
+  /** 32 bytes each, and 64: of the handshake. */
+  readonly sendKey: Uint8Array;
+  readonly receiveKey: Uint8Array;
+  readonly handshakeHash: Uint8Array;
+  /** After so long without a word of ours an empty message goes out; 0 for never. */
+  readonly keepAliveMs: number;
+}
+
+export interface SecretChannelOwner {
+  /** Bytes for the ordered stream below. */
+  write(now: number, bytes: Uint8Array): void;
+  /** A datagram for the stream below. */
+  writeUnordered(now: number, datagram: Uint8Array): void;
+  /** The other side's first frame came: it has the keys. */
+  opened(now: number): void;
+  message(now: number, message: Uint8Array): void;
+  unordered(now: number, message: Uint8Array): void;
+  /** What came was not sealed by the other side: nothing more is taken. */
+  broken(now: number): void;
+}
+
+export class SecretChannel {
+  isOpen = false;
+  readonly #options: SecretChannelOptions;
+  readonly #owner: SecretChannelOwner;
+  readonly #sealing: SecretStream;
+  #opening: SecretStream | null = null;
+  #isBroken = false;
+  /** Bytes of a frame that has not come whole. */
+  #parts: Uint8Array[] = [];
+  #partBytes = 0;
+  #wanted = LENGTH_BYTES;
+  #isInBody = false;
+  readonly #sendUnorderedKey: Uint8Array;
+  readonly #receiveUnorderedKey: Uint8Array;
+  readonly #counter: Uint8Array;
+  #keepAliveAt = Infinity;
+
+  /** Sends the first frame at once. */
+  constructor(now: number, options: SecretChannelOptions, owner: SecretChannelOwner) {
+    const { random, isInitiator, sendKey, handshakeHash } = options;
+    this.#options = options;
+    this.#owner = owner;
+    const [ours, theirs] = isInitiator ? [NS_INITIATOR, NS_RESPONDER] : [NS_RESPONDER, NS_INITIATOR];
+    this.#sendUnorderedKey = blake2b256Keyed(handshakeHash, ours, NS_SEND);
+    this.#receiveUnorderedKey = blake2b256Keyed(handshakeHash, theirs, NS_SEND);
+    this.#counter = random.bytes(COUNTER_BYTES);
+    const header = random.bytes(STREAM_HEADER_BYTES);
+    this.#sealing = new SecretStream(sendKey, header);
+    const first = new Uint8Array(FIRST_BYTES);
+    first.set(blake2b256Keyed(handshakeHash, ours));
+    first.set(header, STREAM_ID_BYTES);
+    this.#frame(now, first);
+  }
+
+  /** One message, delivered in order. It may be sent before the other side has said anything. */
+  send(now: number, message: Uint8Array): void {
+    assert(message.length <= MAX_MESSAGE_BYTES, `a message has at most ${MAX_MESSAGE_BYTES} bytes`);
+    if (!this.#isBroken) this.#frame(now, this.#sealing.seal(message));
+  }
+
+  /** One message that may be lost, repeated or overtaken; it must fit a datagram. */
+  sendUnordered(now: number, message: Uint8Array): void {
+    increment(this.#counter);
+    const nonce = new Uint8Array(BOX_NONCE_BYTES);
+    nonce.set(this.#counter);
+    const box = sealBox(this.#sendUnorderedKey, nonce, message);
+    const datagram = new Uint8Array(COUNTER_BYTES + box.length);
+    datagram.set(this.#counter);
+    datagram.set(box, COUNTER_BYTES);
+    this.#owner.writeUnordered(now, datagram);
+  }
+
+  /** Bytes of the ordered stream, cut anywhere. They are kept until their frame is whole. */
+  receive(now: number, bytes: Uint8Array): void {
+    let at = 0;
+    while (at < bytes.length && !this.#isBroken) {
+      const part = bytes.subarray(at, at + this.#wanted - this.#partBytes);
+      at += part.length;
+      this.#parts.push(part);
+      this.#partBytes += part.length;
+      if (this.#partBytes === this.#wanted) this.#onPart(now, this.#takeParts());
+    }
+  }
+
+  /** A datagram beside the ordered stream. What the other side did not seal is dropped without a word. */
+  receiveUnordered(now: number, datagram: Uint8Array): void {
+    if (datagram.length < COUNTER_BYTES) return;
+    const nonce = new Uint8Array(BOX_NONCE_BYTES);
+    nonce.set(datagram.subarray(0, COUNTER_BYTES));
+    const message = openBox(this.#receiveUnorderedKey, nonce, datagram.subarray(COUNTER_BYTES));
+    if (message) this.#owner.unordered(now, message);
+  }
+
+  advance(now: number): void {
+    if (now >= this.#keepAliveAt) this.send(now, NOTHING);
+  }
+
+  deadline(): number {
+    return this.#keepAliveAt;
+  }
+
+  /** Nothing more is sent. */
+  end(): void {
+    this.#isBroken = true;
+    this.#keepAliveAt = Infinity;
+  }
+
+  #onPart(now: number, part: Uint8Array): void {
+    this.#isInBody = !this.#isInBody;
+    if (!this.#isInBody) {
+      this.#wanted = LENGTH_BYTES;
+      return this.#opening ? this.#onSealed(now, part) : this.#onFirst(now, part);
+    }
+    this.#wanted = part[0]! | (part[1]! << 8) | (part[2]! << 16);
+    const isPossible = this.#opening ? this.#wanted >= SEALED_EXTRA_BYTES : this.#wanted === FIRST_BYTES;
+    if (!isPossible) this.#break(now);
+  }
+
+  #onFirst(now: number, first: Uint8Array): void {
+    const { isInitiator, handshakeHash, receiveKey } = this.#options;
+    const theirs = blake2b256Keyed(handshakeHash, isInitiator ? NS_RESPONDER : NS_INITIATOR);
+    if (!equalInConstantTime(first.subarray(0, STREAM_ID_BYTES), theirs)) return this.#break(now);
+    this.#opening = new SecretStream(receiveKey, first.subarray(STREAM_ID_BYTES));
+    this.isOpen = true;
+    this.#owner.opened(now);
+  }
+
+  #onSealed(now: number, sealed: Uint8Array): void {
+    const message = this.#opening!.open(sealed);
+    if (!message) return this.#break(now);
+    // An empty message keeps the stream alive, and with it the other side's NAT.
+    if (message.length > 0 || this.#options.keepAliveMs === 0) this.#owner.message(now, message);
+  }
+
+  #break(now: number): void {
+    this.end();
+    this.#parts = [];
+    this.#owner.broken(now);
+  }
+
+  #frame(now: number, body: Uint8Array): void {
+    const frame = new Uint8Array(LENGTH_BYTES + body.length);
+    frame[0] = body.length;
+    frame[1] = body.length >>> 8;
+    frame[2] = body.length >>> 16;
+    frame.set(body, LENGTH_BYTES);
+    const { keepAliveMs } = this.#options;
+    if (keepAliveMs > 0) this.#keepAliveAt = now + keepAliveMs;
+    this.#owner.write(now, frame);
+  }
+
+  #takeParts(): Uint8Array {
+    const [only] = this.#parts;
+    const whole = this.#parts.length === 1 ? only! : join(this.#parts, this.#partBytes);
+    this.#parts = [];
+    this.#partBytes = 0;
+    return whole;
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+
+function join(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** As one little-endian number. */
+function increment(counter: Uint8Array): void {
+  for (let i = 0; i < counter.length; i++) {
+    counter[i]!++;
+    if (counter[i] !== 0) return;
+  }
+}
