@@ -155,7 +155,9 @@ test("frames have the reference's bytes", () => {
     write: (_now: number, bytes: Uint8Array) => void wrote.push(bytes),
   } as unknown as SecretChannelOwner;
   const sendKey = Uint8Array.fromHex(vector.key);
-  const handshakeHash = Uint8Array.fromHex(vectors<{ handshakeHash: string }[]>("noiseIK")[0]!.handshakeHash);
+  const handshakeHash = Uint8Array.fromHex(
+    vectors<{ result: { handshakeHash: string } }[]>("noiseIK")[0]!.result.handshakeHash,
+  );
   const options = { random, isInitiator: true, sendKey, receiveKey: sendKey, handshakeHash, keepAliveMs: 0 };
   const channel = new SecretChannel(0, options, owner);
   for (const { plaintext } of vector.frames) channel.send(0, Uint8Array.fromHex(plaintext));
