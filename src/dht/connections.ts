@@ -27,7 +27,13 @@ export type ConnectionOutput =
   | { readonly type: "openSocket" | "closeSocket"; readonly socket: SocketName }
   | { readonly type: "probe"; readonly socket: SocketName; readonly to: Address; readonly reach: Reach }
   | { readonly type: "listening" | "closed"; readonly server: Server }
-  | { readonly type: "incoming"; readonly server: Server; readonly streamId: number; readonly path: Path; readonly established: Established }
+  | {
+      readonly type: "incoming";
+      readonly server: Server;
+      readonly streamId: number;
+      readonly path: Path;
+      readonly established: Established;
+    }
   | { readonly type: "established"; readonly connector: Connector; readonly established: Established }
   | { readonly type: "outgoing"; readonly connector: Connector; readonly path: Path }
   | { readonly type: "unreachable"; readonly connector: Connector; readonly reason: Reason };
@@ -106,8 +112,7 @@ export class Connections {
     };
     const listener = new Listener(options, around, {
       admits,
-      expected: (call) =>
-        this.#streams.set(call.streamId, (at, path) => listener.reached(at, call, path)),
+      expected: (call) => this.#streams.set(call.streamId, (at, path) => listener.reached(at, call, path)),
       connected: (_now, call, path) => {
         this.#streams.delete(call.streamId);
         const established = { keyPair, session: call.session, payload: call.payload };
@@ -119,6 +124,10 @@ export class Connections {
     this.#servers.set(target.toHex(), server);
     announcer.refresh(now);
     return server;
+  }
+
+  servers(): Server[] {
+    return [...this.#servers.values()];
   }
 
   /** Takes the announcement back; `closed` tells when it is gone. */

@@ -27,7 +27,7 @@ import { Holepuncher } from "./holepuncher.ts";
 import { findPeer } from "./operations.ts";
 import type { Query, QueryOwner } from "./query.ts";
 import type { Reason } from "./reasons.ts";
-import type { PendingRequest, Reply, Requester, SocketName } from "./requests.ts";
+import { type PendingRequest, type Reply, type Requester, type SocketName, TIMEOUT_MS } from "./requests.ts";
 import { SecurePayloads } from "./secure-payloads.ts";
 
 /** Handshakes under way at once; one more when relays were known beforehand. */
@@ -94,7 +94,8 @@ export class Connector implements Requester, QueryOwner {
   #puncher: Holepuncher | null = null;
   #server: Address | null = null;
   #round = 0;
-  #roundRequest: { readonly request: PendingRequest; readonly heard: (now: number, reply: Reply) => void } | null = null;
+  #roundRequest: { readonly request: PendingRequest; readonly heard: (now: number, reply: Reply) => void } | null =
+    null;
   #serverToken: Uint8Array | null = null;
   #reachedEarly: Omit<Path, "remoteId"> | null = null;
 
@@ -218,7 +219,14 @@ export class Connector implements Requester, QueryOwner {
         peerAddress: null,
         relayAddress: null,
       });
-      const outgoing = { to, isInternal: false, command: COMMAND.peerHandshake, target: this.#target, value };
+      const outgoing = {
+        to,
+        isInternal: false,
+        command: COMMAND.peerHandshake,
+        target: this.#target,
+        value,
+        timeoutMs: TIMEOUT_MS,
+      };
       this.#handshakes.set(this.#around.requests.start(now, outgoing, this), to);
     }
     this.#exhaustedMaybe(now);
@@ -361,7 +369,15 @@ export class Connector implements Requester, QueryOwner {
     });
     const { id } = payload.holepunch!;
     const value = encodeRelayedHolepunch({ mode: MODE.fromClient, id, payload: sealed, peerAddress });
-    const outgoing = { to, isInternal: false, command: COMMAND.peerHolepunch, target: this.#target, value, socket };
+    const outgoing = {
+      to,
+      isInternal: false,
+      command: COMMAND.peerHolepunch,
+      target: this.#target,
+      value,
+      socket,
+      timeoutMs: TIMEOUT_MS,
+    };
     const request = this.#around.requests.start(now, outgoing, this);
     this.#roundRequest = { request, heard: (at, reply) => this.#heardRound(at, to, reply, then) };
   }

@@ -9,10 +9,10 @@ import type { Machine } from "../base/machine.ts";
 import { randomUint32 } from "../base/random.ts";
 import { decodeRequest, decodeResponse, ID_BYTES, INTERNAL, REQUEST, RESPONSE } from "../wire/rpc.ts";
 import { Bootstrap } from "./bootstrap.ts";
+import { Connections } from "./connections.ts";
 import { Contacts, OLD_TICKS } from "./contacts.ts";
 import { Guard, type HeldRequest } from "./guard.ts";
 import { Health } from "./health.ts";
-import { Connections } from "./connections.ts";
 import type { DhtNodeOptions, DhtOutput } from "./node-options.ts";
 import { nodeId, peerAt, sameBytes } from "./peer.ts";
 import { Query, type QueryContext, type QueryFailure, type QueryOptions, type QueryOwner } from "./query.ts";
@@ -288,6 +288,7 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
   networkChanged(now: number): void {
     this.contacts.tick += PING_EVERY_TICKS - (this.contacts.tick % PING_EVERY_TICKS) - 1; // pings begin in the next tick
     this.refresh(now);
+    this.connections.refresh(now);
     this.#outputs.push({ type: "networkUpdate" });
   }
 
@@ -305,12 +306,13 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
     this.#serverPort = serverPort;
     this.wakeUp(now);
     this.refresh(now);
+    this.connections.refresh(now);
   }
 
   advance(now: number): void {
     this.#requests.advance(now);
     this.#responder.advance(now);
-    this.connections.advance(now);
+    if (!this.#isSuspended) this.connections.advance(now);
     if (now >= this.#tickAt) this.#tick(now);
   }
 
@@ -319,7 +321,7 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
       this.#tickAt,
       this.#requests.deadline(),
       this.#responder.deadline(),
-      this.connections.deadline(),
+      this.#isSuspended ? Infinity : this.connections.deadline(),
     );
   }
 
@@ -377,7 +379,7 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
     const sender = this.#sender(from, response.id);
     this.contacts.heard(now, sender, response.to, this.#isExpected(socket));
     this.#requests.receive(now, request, sender, response);
-    if (!request.outgoing.isRelayed) this.#guard?.verified(now, from.host);
+    this.#guard?.verified(now, from.host);
   }
 
   /** An id counts when it is the one that follows from the address; a known node needs no hash. */

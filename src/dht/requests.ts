@@ -3,7 +3,7 @@
  *
  * A request is sent 1 + retries times and fails after (1 + retries) times its timeout, as in the reference (§3.5).
  * Differs: the reference sends again every 1,000 ms; here the first repeat comes as soon as the node's usual round trip says that
- * the answer is late, and only then the full waits. An answer counts only from the host that was asked, except where relays answer.
+ * the answer is late, and only then the full waits. An answer counts only from the host that was asked.
  */
 import type { Address } from "../base/address.ts";
 import { addressKey } from "../base/ip4.ts";
@@ -37,8 +37,6 @@ export interface Outgoing {
   readonly isForced?: boolean;
   /** Without our id, and asking for an answer without one: the fewest bytes. */
   readonly isBrief?: boolean;
-  /** The answer may come from another host: one that relayed it. */
-  readonly isRelayed?: boolean;
 }
 
 /** A node that sent a datagram; its id is null unless it gave the one that follows from its address. */
@@ -140,7 +138,7 @@ export class Requests {
   match(from: Address, tid: number): PendingRequest | null {
     const request = this.#pending.get(tid);
     if (!request || request.sends === 0) return null;
-    return request.outgoing.to.host === from.host || request.outgoing.isRelayed ? request : null;
+    return request.outgoing.to.host === from.host ? request : null;
   }
 
   /** Hands the answer to a request that `match` gave to whoever asked. */
@@ -149,8 +147,7 @@ export class Requests {
     const rttMs = now - request.createdAt;
     this.answers++;
     this.forget(now, request);
-    const { timeoutMs, isRelayed = false } = request.outgoing;
-    const isMeasured = request.sends === 1 && timeoutMs === undefined && !isRelayed;
+    const isMeasured = request.sends === 1 && request.outgoing.timeoutMs === undefined;
     if (isMeasured) this.#roundTrips.heard(request.key, now - request.sentAt);
     request.owner.answered(now, request, { tid, rttMs, from, to, token, closerNodes, error, value });
   }

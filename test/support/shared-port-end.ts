@@ -38,6 +38,7 @@ function startNode(server: DatagramSocket, client: DatagramSocket): void {
     node,
     sockets: { server, client },
     drive,
+    openSocket: () => openUdpSocket({ host: "0.0.0.0", port: 0 }),
     resolve: async () => null,
     onEvent,
   });

@@ -21,7 +21,11 @@ export interface Attempt {
 }
 
 /** A server under a fresh key; resolves its key once it is announced. */
-export function listen(internet: Internet, node: SimDhtNode, onIncoming: (event: Extract<DhtEvent, { type: "incoming" }>) => void = () => {}) {
+export function listen(
+  internet: Internet,
+  node: SimDhtNode,
+  onIncoming: (event: Extract<DhtEvent, { type: "incoming" }>) => void = () => {},
+) {
   const keyPair = keyPairFromSeed(internet.freshRandom().bytes(32));
   let isListening = false;
   node.onEvent = (event) => {
@@ -38,7 +42,12 @@ export function listen(internet: Internet, node: SimDhtNode, onIncoming: (event:
 }
 
 /** Connects `client` to the key, and runs until it is open or has failed. */
-export function connect(internet: Internet, client: SimDhtNode, remotePublicKey: Uint8Array, relayAddresses: readonly Address[] = []): Attempt {
+export function connect(
+  internet: Internet,
+  client: SimDhtNode,
+  remotePublicKey: Uint8Array,
+  relayAddresses: readonly Address[] = [],
+): Attempt {
   const attempt: Attempt = { startedAt: internet.now, openedAt: null, failure: null, path: null };
   const streamId = internet.random.uint32();
   const keyPair = keyPairFromSeed(internet.freshRandom().bytes(32));
@@ -57,7 +66,13 @@ export function connect(internet: Internet, client: SimDhtNode, remotePublicKey:
   return attempt;
 }
 
-function repeat(internet: Internet, node: SimDhtNode, { socket, to, remoteId }: Path, isOver: () => boolean, times = 20): void {
+function repeat(
+  internet: Internet,
+  node: SimDhtNode,
+  { socket, to, remoteId }: Path,
+  isOver: () => boolean,
+  times = 20,
+): void {
   if (isOver() || times === 0) return;
   const packet = new Uint8Array(20);
   packet.set([0xff, 1]);

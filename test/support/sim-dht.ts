@@ -54,7 +54,12 @@ export class SimDhtNode {
     this.#walks = new Map();
     this.dht = new DhtHost({
       now: this.#internet.now,
-      node: nodeOptions({ random: this.#internet.freshRandom(), localHosts: () => [this.host.address], ...this.#options, ...options }),
+      node: nodeOptions({
+        random: this.#internet.freshRandom(),
+        localHosts: () => [this.host.address],
+        ...this.#options,
+        ...options,
+      }),
       sockets: { server, client },
       drive: (machine, onOutput) => this.host.drive(machine, onOutput),
       openSocket: () => {
