@@ -1,8 +1,5 @@
-/** What a connection being made needs of the node it is part of, and how its end is told. */
+/** What a connection being made needs of the node it is part of. */
 import type { Address } from "../base/address.ts";
-import type { KeyPair } from "../crypto/ed25519.ts";
-import type { NoiseSession } from "../crypto/noise.ts";
-import type { NoisePayload } from "../wire/noise-payload.ts";
 import type { PunchSurroundings } from "./holepuncher.ts";
 import type { Query, QueryOptions, QueryOwner } from "./query.ts";
 import type { SocketName } from "./requests.ts";
@@ -22,17 +19,4 @@ export interface Path {
   readonly socket: SocketName;
   readonly to: Address;
   readonly remoteId: number;
-}
-
-/** A connection whose peers have agreed on keys; its path may still change. */
-export interface Established {
-  readonly keyPair: KeyPair;
-  readonly session: NoiseSession;
-  readonly payload: NoisePayload;
-}
-
-/** What an attempt did, for people to read afterwards; bounded. */
-export interface TraceEntry {
-  readonly at: number;
-  readonly what: string;
 }

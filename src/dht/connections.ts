@@ -1,42 +1,39 @@
-/**
- * The connections of one node: the servers that listen on it, the calls it makes, the sockets that they punch with. What they agree on is
- * keys and a path; the stream itself is not here.
- */
+/** The connections of one node: the servers that listen on it, the calls it makes, the streams, and the sockets that they punch with. */
 import type { Address } from "../base/address.ts";
 import { blake2b256 } from "../crypto/blake2b.ts";
 import type { KeyPair } from "../crypto/ed25519.ts";
+import { Udx } from "../transport/udx/udx.ts";
 import { COMMAND } from "../wire/dht.ts";
 import { decodeRelayedHandshake } from "../wire/handshake.ts";
 import { decodeRelayedHolepunch } from "../wire/holepunch.ts";
 import type { NoisePayload } from "../wire/noise-payload.ts";
 import { encodeRequest, encodeResponse, type Request, RPC_ERROR } from "../wire/rpc.ts";
 import { Announcer } from "./announcer.ts";
-import type { ConnectionSurroundings, Established, Path } from "./connection-surroundings.ts";
+import { Connection, type ConnectionOwner } from "./connection.ts";
+import type { ConnectionSurroundings, Path } from "./connection-surroundings.ts";
 import { Connector, type ConnectorOptions } from "./connector.ts";
-import { Listener, type ListenerOptions, type RelayedAnswer, type RelayedRequest } from "./listener.ts";
+import {
+  type Call,
+  Listener,
+  type ListenerOptions,
+  type ListenerSurroundings,
+  type RelayedAnswer,
+  type RelayedRequest,
+} from "./listener.ts";
 import type { Reach } from "./probing.ts";
-import type { Reason } from "./reasons.ts";
 import type { SocketName } from "./requests.ts";
 
 /** New handshakes a second, each of which takes 3 ms; and how many at once after silence. Beyond: ignored, their clients try again. */
 const HANDSHAKES_PER_SECOND = 50;
 const HANDSHAKE_BURST = 100;
 
+/** A punch socket stays so long after its stream: the other side may not have heard the end. */
+const LINGER_MS = 10_000;
+
 /** What the node gives out for its connections. */
 export type ConnectionOutput =
   | { readonly type: "openSocket" | "closeSocket"; readonly socket: SocketName }
-  | { readonly type: "probe"; readonly socket: SocketName; readonly to: Address; readonly reach: Reach }
-  | { readonly type: "listening" | "closed"; readonly server: Server }
-  | {
-      readonly type: "incoming";
-      readonly server: Server;
-      readonly streamId: number;
-      readonly path: Path;
-      readonly established: Established;
-    }
-  | { readonly type: "established"; readonly connector: Connector; readonly established: Established }
-  | { readonly type: "outgoing"; readonly connector: Connector; readonly path: Path }
-  | { readonly type: "unreachable"; readonly connector: Connector; readonly reason: Reason };
+  | { readonly type: "probe"; readonly socket: SocketName; readonly to: Address; readonly reach: Reach };
 
 /** A server that listens on this node. */
 export interface Server {
@@ -46,20 +43,34 @@ export interface Server {
   readonly listener: Listener;
 }
 
+export interface ServerOwner {
+  /** Whether that key may connect; asked before anything is kept of it. */
+  admits(remotePublicKey: Uint8Array, payload: NoisePayload, client: Address): boolean;
+  /** It can be found. */
+  listening(): void;
+  /** A client is here; whoever gets its messages is the answer. */
+  connected(remotePublicKey: Uint8Array, connection: Connection): ConnectionOwner;
+  /** Its announcement is taken back. */
+  closed(): void;
+}
+
 export interface ConnectionsOptions {
   readonly around: Omit<ConnectionSurroundings, "openSocket" | "closeSocket" | "probe">;
-  readonly send: (socket: SocketName, to: Address, datagram: Uint8Array) => void;
+  readonly send: (socket: SocketName, to: Address, datagram: Uint8Array, segmentBytes: number) => void;
   readonly id: (socket: SocketName) => Uint8Array | null;
   readonly emit: (output: ConnectionOutput) => void;
+  readonly keepAliveMs: number;
 }
 
 export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #around: ConnectionSurroundings;
+  readonly #udx = new Udx();
   readonly #servers = new Map<string, Server>();
-  readonly #connectors = new Set<Connector>();
-  /** Streams that nobody has reached yet, by their ids: whose first packet tells the path. */
-  readonly #streams = new Map<number, (now: number, path: Omit<Path, "remoteId">) => void>();
+  readonly #connectors = new Map<Connection, Connector>();
+  readonly #connections = new Set<Connection>();
+  /** Sockets that nothing uses any more, and when they are closed. */
+  #leaving: { readonly socket: SocketName; readonly at: number }[] = [];
   #sockets = 0;
   /** When the gate for new handshakes will be wide open again. */
   #gateFullAt = -Infinity;
@@ -79,46 +90,58 @@ export class Connections {
     };
   }
 
-  /** Listens under a key; null when a server of this node does already. `admits`: whether that key may connect. */
-  listen(
-    now: number,
-    options: ListenerOptions,
-    admits: (remotePublicKey: Uint8Array, payload: NoisePayload, client: Address) => boolean,
-  ): Server | null {
+  servers(): Server[] {
+    return [...this.#servers.values()];
+  }
+
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** Listens under a key; null when a server of this node does already. */
+  listen(now: number, options: ListenerOptions, owner: ServerOwner): Server | null {
     const { keyPair } = options;
     const target = blake2b256(keyPair.publicKey);
     if (this.#servers.has(target.toHex())) return null;
-    const { query, requests } = this.#around;
-    const { emit } = this.#options;
     let hasAnnounced = false;
     const announcer = new Announcer({
       keyPair,
-      requests,
-      query: (at, question, owner) => query.call(this.#around, at, question, owner),
+      requests: this.#around.requests,
+      query: (at, question, asker) => this.#around.query(at, question, asker),
       onAnnounced: () => {
-        if (!hasAnnounced) emit({ type: "listening", server });
+        if (!hasAnnounced) owner.listening();
         hasAnnounced = true;
       },
       onClosed: () => {
         this.#servers.delete(target.toHex());
-        emit({ type: "closed", server });
+        owner.closed();
       },
     });
-    const around = {
+    const calls = new Map<Call, Connection>();
+    const around: ListenerSurroundings = {
       ...this.#around,
+      freeStreamId: () => this.#udx.freeId(this.#around.random),
       relays: () => announcer.relays,
-      isRelay: (address: Address) => announcer.isRelay(address),
-      reply: (request: RelayedRequest, answer: RelayedAnswer) => this.#reply(request, answer, target),
+      isRelay: (address) => announcer.isRelay(address),
+      reply: (request, answer) => this.#reply(request, answer, target),
     };
-    const listener = new Listener(options, around, {
-      admits,
-      expected: (call) => this.#streams.set(call.streamId, (at, path) => listener.reached(at, call, path)),
-      connected: (_now, call, path) => {
-        this.#streams.delete(call.streamId);
-        const established = { keyPair, session: call.session, payload: call.payload };
-        emit({ type: "incoming", server, streamId: call.streamId, path, established });
+    const listener: Listener = new Listener(options, around, {
+      admits: (remotePublicKey, payload, client) => owner.admits(remotePublicKey, payload, client),
+      expected: (call) =>
+        calls.set(
+          call,
+          this.#open(false, call.streamId, (at, path) => listener.reached(at, call, path)),
+        ),
+      connected: (at, call, path) => {
+        const connection = calls.get(call)!;
+        calls.delete(call);
+        connection.owner = owner.connected(call.session.remotePublicKey, connection);
+        connection.start(at, call.session, path);
       },
-      abandoned: (_now, call) => void this.#streams.delete(call.streamId),
+      abandoned: (at, call) => {
+        calls.get(call)?.destroy(at);
+        calls.delete(call);
+      },
     });
     const server: Server = { keyPair, target, announcer, listener };
     this.#servers.set(target.toHex(), server);
@@ -126,38 +149,29 @@ export class Connections {
     return server;
   }
 
-  servers(): Server[] {
-    return [...this.#servers.values()];
-  }
-
-  /** Takes the announcement back; `closed` tells when it is gone. */
+  /** Takes the announcement back; the owner is told when it is gone. Connections stay. */
   close(now: number, server: Server): void {
     server.listener.close(now);
     server.announcer.close(now);
   }
 
-  connect(now: number, options: ConnectorOptions): Connector {
-    const { emit } = this.#options;
-    const connector = new Connector(now, options, this.#around, {
-      established: (_now, call, established) => emit({ type: "established", connector: call, established }),
-      connected: (_now, call, path) => {
-        this.#forget(call);
-        emit({ type: "outgoing", connector: call, path });
+  /** Whoever it is that has `remotePublicKey`: the connection can be written to at once, and says when it is open, or why it is over. */
+  connect(now: number, options: Omit<ConnectorOptions, "streamId">, owner: ConnectionOwner): Connection {
+    const streamId = this.#udx.freeId(this.#around.random);
+    const connection = this.#open(true, streamId, (at, path) => this.#connectors.get(connection)?.reached(at, path));
+    connection.owner = owner;
+    const connector = new Connector(now, { ...options, streamId }, this.#around, {
+      connected: (at, path, session) => {
+        this.#connectors.delete(connection);
+        connection.start(at, session, path);
       },
-      failed: (_now, call, reason) => {
-        this.#forget(call);
-        emit({ type: "unreachable", connector: call, reason });
+      failed: (at, reason) => {
+        this.#connectors.delete(connection);
+        connection.destroy(at, reason);
       },
     });
-    if (connector.isDone) return connector;
-    this.#connectors.add(connector);
-    this.#streams.set(options.streamId, (at, path) => connector.reached(at, path));
-    return connector;
-  }
-
-  cancel(now: number, connector: Connector): void {
-    connector.cancel(now);
-    this.#forget(connector);
+    if (!connector.isDone) this.#connectors.set(connection, connector);
+    return connection;
   }
 
   /** Servers announce themselves anew: the network, or our place in it, is another. */
@@ -165,8 +179,14 @@ export class Connections {
     for (const { announcer } of this.#servers.values()) announcer.refresh(now);
   }
 
+  /** A datagram that is no message of the DHT. False when it is nothing of ours either. */
+  receive(now: number, socket: SocketName, from: Address, datagram: Uint8Array): boolean {
+    if (datagram.length <= 1) this.#probed(now, socket, from);
+    return datagram.length <= 1 || this.#udx.receive(now, socket, from, datagram);
+  }
+
   /** A handshake or a hole punching message. False when it is for no server of ours, but to be relayed. */
-  receive(now: number, socket: SocketName, from: Address, { tid, to, command, target, value }: Request): boolean {
+  relayed(now: number, socket: SocketName, from: Address, { tid, to, command, target, value }: Request): boolean {
     const server = target && this.#servers.get(target.toHex());
     if (!server || !value) return false;
     const request = { command, socket, from: { host: from.host, port: from.port }, to, tid };
@@ -180,39 +200,72 @@ export class Connections {
     return true;
   }
 
-  /** A datagram of one byte or none on a punch socket. */
-  probed(now: number, socket: SocketName, from: Address): void {
-    for (const connector of this.#connectors) if (connector.probed(now, socket, from)) return;
-    for (const { listener } of this.#servers.values()) if (listener.probed(socket, from)) return;
-  }
-
-  /** The first packet of a stream came: from there, on that socket. False when nobody waits for it. */
-  reached(now: number, streamId: number, path: Omit<Path, "remoteId">): boolean {
-    const reached = this.#streams.get(streamId);
-    reached?.(now, path);
-    return reached !== undefined;
-  }
-
   advance(now: number): void {
     for (const { announcer, listener } of this.#servers.values()) {
       announcer.advance(now);
       listener.advance(now);
     }
-    for (const connector of this.#connectors) connector.advance(now);
+    for (const connector of this.#connectors.values()) connector.advance(now);
+    for (const connection of this.#connections) connection.advance(now);
+    this.#udx.advance(now);
+    for (const { socket, to, datagram, segmentBytes } of this.#udx.drain()) {
+      this.#options.send(socket as SocketName, to, datagram, segmentBytes);
+    }
+    while (this.#leaving.length > 0 && now >= this.#leaving[0]!.at)
+      this.#around.closeSocket(this.#leaving.shift()!.socket);
   }
 
   deadline(): number {
-    let least = Infinity;
+    let least = Math.min(this.#udx.deadline(), this.#leaving[0]?.at ?? Infinity);
     for (const { announcer, listener } of this.#servers.values()) {
       least = Math.min(least, announcer.deadline(), listener.deadline());
     }
-    for (const connector of this.#connectors) least = Math.min(least, connector.deadline());
+    for (const connector of this.#connectors.values()) least = Math.min(least, connector.deadline());
+    for (const connection of this.#connections) least = Math.min(least, connection.deadline());
     return least;
   }
 
-  #forget(connector: Connector): void {
-    this.#connectors.delete(connector);
-    this.#streams.delete(connector.options.streamId);
+  /** Ends every connection at once. */
+  destroy(now: number): void {
+    for (const connection of this.#connections) connection.destroy(now);
+  }
+
+  /** `onReached`: the first packet came before there was a path, and this is where from. */
+  #open(isInitiator: boolean, id: number, onReached: (now: number, path: Omit<Path, "remoteId">) => void): Connection {
+    const { random } = this.#around;
+    const connection: Connection = new Connection({
+      isInitiator,
+      random,
+      keepAliveMs: this.#options.keepAliveMs,
+      open: (owner) =>
+        this.#udx.createStream({
+          id,
+          owner,
+          firewall: (now, socket, to) => {
+            if (connection.stream.isConnected) return true;
+            onReached(now, { socket: socket as SocketName, to });
+            const isEarly = isInitiator && connection.hasRoomForEarly;
+            return !connection.stream.isConnected && !isEarly; // true rejects
+          },
+        }),
+      onClosed: (now, closed) => this.#onClosed(now, closed),
+    });
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  #onClosed(now: number, connection: Connection): void {
+    this.#connections.delete(connection);
+    const connector = this.#connectors.get(connection);
+    this.#connectors.delete(connection);
+    connector?.cancel(now);
+    const socket = connection.remote?.socket as SocketName | undefined;
+    if (socket?.startsWith("punch-")) this.#leaving.push({ socket, at: now + LINGER_MS });
+  }
+
+  #probed(now: number, socket: SocketName, from: Address): void {
+    for (const connector of this.#connectors.values()) if (connector.probed(now, socket, from)) return;
+    for (const { listener } of this.#servers.values()) if (listener.probed(socket, from)) return;
   }
 
   #passesGate(now: number): boolean {
@@ -225,7 +278,9 @@ export class Connections {
   #reply({ tid, command }: RelayedRequest, { socket, to, isLast, value }: RelayedAnswer, target: Uint8Array): void {
     const { send, id } = this.#options;
     const shared = { tid, to, id: id(socket), token: null, value };
-    if (isLast) send(socket, to, encodeResponse({ ...shared, closerNodes: null, error: RPC_ERROR.none }));
-    else send(socket, to, encodeRequest({ ...shared, command, target, isInternal: false, isBrief: false }));
+    const datagram = isLast
+      ? encodeResponse({ ...shared, closerNodes: null, error: RPC_ERROR.none })
+      : encodeRequest({ ...shared, command, target, isInternal: false, isBrief: false });
+    send(socket, to, datagram, 0);
   }
 }

@@ -7,7 +7,7 @@ import { isBogon, isReservedAddress, matchAddress } from "../base/address-classe
 import { blake2b256 } from "../crypto/blake2b.ts";
 import { type KeyPair, keyPairFromSeed } from "../crypto/ed25519.ts";
 import { NS_PEER_HANDSHAKE } from "../crypto/namespaces.ts";
-import { NoiseHandshake } from "../crypto/noise.ts";
+import { NoiseHandshake, type NoiseSession } from "../crypto/noise.ts";
 import { COMMAND } from "../wire/dht.ts";
 import { decodeRelayedHandshake, encodeRelayedHandshake, MODE } from "../wire/handshake.ts";
 import { decodeRelayedHolepunch, encodeRelayedHolepunch } from "../wire/holepunch.ts";
@@ -22,7 +22,7 @@ import {
   type RelayPair,
 } from "../wire/noise-payload.ts";
 import { INTERNAL, RPC_ERROR } from "../wire/rpc.ts";
-import type { ConnectionSurroundings, Established, Path } from "./connection-surroundings.ts";
+import type { ConnectionSurroundings, Path } from "./connection-surroundings.ts";
 import { Holepuncher } from "./holepuncher.ts";
 import { findPeer } from "./operations.ts";
 import type { Query, QueryOwner } from "./query.ts";
@@ -52,15 +52,15 @@ export interface ConnectorOptions {
 }
 
 export interface ConnectorOwner {
-  /** Peers have agreed on keys. The stream may be connected to where the peer's packets came from, if they have. */
-  established(now: number, connector: Connector, established: Established): void;
-  /** The stream goes there. */
-  connected(now: number, connector: Connector, path: Path): void;
-  failed(now: number, connector: Connector, reason: Reason): void;
+  /** Peers have agreed on keys, and this is where the stream goes. */
+  connected(now: number, path: Path, session: NoiseSession): void;
+  failed(now: number, reason: Reason): void;
 }
 
 /** The handshake that succeeded. */
-interface Agreed extends Established {
+interface Agreed {
+  readonly session: NoiseSession;
+  readonly payload: NoisePayload;
   /** The node that it went through. */
   readonly via: Address;
   /** The server, as it is reached; `via` itself when it answered without a relay. */
@@ -251,11 +251,9 @@ export class Connector implements Requester, QueryOwner {
     else {
       const server = message.peerAddress ?? via;
       const secure = new SecurePayloads(this.#around.random, session.handshakeHash);
-      const { keyPair } = this.options;
-      this.#agreed = { keyPair, session, payload, via, server, client: reply.to, secure };
+      this.#agreed = { session, payload, via, server, client: reply.to, secure };
       this.#server = server;
-      this.#owner.established(now, this, this.#agreed);
-      if (!this.isDone) this.#findPath(now, this.#agreed);
+      this.#findPath(now, this.#agreed);
     }
     return true;
   }
@@ -423,15 +421,15 @@ export class Connector implements Requester, QueryOwner {
 
   #connect(now: number, { socket, to }: Omit<Path, "remoteId">): void {
     if (this.isDone) return;
-    const path = { socket, to, remoteId: this.#agreed!.payload.udx!.id };
+    const { payload, session } = this.#agreed!;
     this.#finish(now, socket);
-    this.#owner.connected(now, this, path);
+    this.#owner.connected(now, { socket, to, remoteId: payload.udx!.id }, session);
   }
 
   #fail(now: number, reason: Reason): void {
     if (this.isDone) return;
     this.#finish(now, null);
-    this.#owner.failed(now, this, reason);
+    this.#owner.failed(now, reason);
   }
 
   #after(at: number, then: (now: number) => void): void {

@@ -7,7 +7,6 @@
 import type { Address } from "../base/address.ts";
 import { isPrivateAddress, matchAddress } from "../base/address-classes.ts";
 import { prefix24 } from "../base/ip4.ts";
-import { randomUint32 } from "../base/random.ts";
 import { type KeyPair, keyPairFromSeed } from "../crypto/ed25519.ts";
 import { NS_PEER_HANDSHAKE } from "../crypto/namespaces.ts";
 import { NoiseHandshake, type NoiseSession } from "../crypto/noise.ts";
@@ -59,6 +58,8 @@ export interface ListenerSurroundings extends ConnectionSurroundings {
   relays(): readonly ServerRelay[];
   /** Whether a node does, or did until lately. */
   isRelay(address: Address): boolean;
+  /** An id for the stream that a client will send to. */
+  freeStreamId(): number;
   /** Sends an answer on its way: `isLast` as the response to the client, otherwise as a request to a relay. */
   reply(request: RelayedRequest, answer: RelayedAnswer): void;
 }
@@ -237,7 +238,7 @@ export class Listener {
     const { noise, payload, remotePublicKey } = handshake;
     if (!this.#owner.admits(remotePublicKey, payload, from.client)) return null;
     const error = errorOf(payload);
-    const streamId = error === PAYLOAD_ERROR.none ? randomUint32(this.#around.random) : 0;
+    const streamId = error === PAYLOAD_ERROR.none ? this.#around.freeStreamId() : 0;
     const answer = noise.send(this.#answerPayload(id, error, streamId));
     if (!answer || !noise.session) return null;
     const secure = new SecurePayloads(this.#around.random, noise.session.handshakeHash);

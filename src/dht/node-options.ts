@@ -38,6 +38,8 @@ export interface DhtNodeOptions {
   readonly stableTicks: number;
   readonly maxSize?: number;
   readonly maxAgeMs?: number;
+  /** Connections say something at least so often; 0 for never. */
+  readonly keepAliveMs: number;
   /** Ours on our own networks, IPv4, without ports; asked whenever a peer is to know them. */
   readonly localHosts: () => readonly string[];
   /** False for a node that must not be asked or kept. */
@@ -48,7 +50,14 @@ export interface DhtNodeOptions {
 
 export type DhtOutput =
   | ConnectionOutput
-  | { readonly type: "send"; readonly socket: SocketName; readonly to: Address; readonly datagram: Uint8Array }
+  | {
+      readonly type: "send";
+      readonly socket: SocketName;
+      readonly to: Address;
+      readonly datagram: Uint8Array;
+      /** When not 0: several datagrams of so many bytes each, the last perhaps shorter. */
+      readonly segmentBytes: number;
+    }
   /** The IPv4 address of a name is wanted: `resolved` must be called, sooner or later. */
   | { readonly type: "resolve"; readonly host: string }
   | { readonly type: "reply"; readonly query: Query; readonly reply: Reply }

@@ -32,8 +32,6 @@ import { Storage } from "./storage.ts";
 import { Tokens } from "./tokens.ts";
 
 export const TICK_MS = 5_000;
-const UDX = 0xff;
-const UDX_HEADER_BYTES = 20;
 /** Two ticks farther apart than this: the machine slept. */
 const SLEPT_MS = 15_000;
 const PING_EVERY_TICKS = 8;
@@ -77,8 +75,8 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
   constructor(now: number, options: DhtNodeOptions) {
     const { random } = options;
     const emit = (output: DhtOutput) => void this.#outputs.push(output);
-    const send = (socket: SocketName, to: Address, datagram: Uint8Array) =>
-      emit({ type: "send", socket, to, datagram });
+    const send = (socket: SocketName, to: Address, datagram: Uint8Array, segmentBytes = 0) =>
+      emit({ type: "send", socket, to, datagram, segmentBytes });
     this.#options = options;
     this.#requests = new Requests({
       random,
@@ -123,10 +121,11 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
       maxPingDelayMs: options.maxPingDelayMs,
       id: (socket) => this.#idOn(socket),
       send,
-      isForServer: (now, { socket, from }, request) => this.connections.receive(now, socket, from, request),
+      isForServer: (now, { socket, from }, request) => this.connections.relayed(now, socket, from, request),
     });
     this.connections = new Connections({
       send,
+      keepAliveMs: options.keepAliveMs,
       emit,
       id: (socket) => this.#idOn(socket),
       around: {
@@ -219,14 +218,11 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
   /** A datagram arrived. Its bytes are ours to keep. */
   receive(now: number, socket: SocketName, from: Address, datagram: Uint8Array): void {
     if (this.#isSuspended || from.port === 0 || from.host.includes(":")) return; // the DHT knows IPv4 alone
-    if (datagram.length <= 1) return this.connections.probed(now, socket, from);
+    if (this.connections.receive(now, socket, from, datagram)) return;
     if (datagram[0] === REQUEST) {
       if (!this.#guard || this.#guard.allows(now, from.host)) this.#onRequest(now, { socket, from, datagram });
     } else if (datagram[0] === RESPONSE) {
       this.#onResponse(now, socket, from, datagram);
-    } else if (datagram[0] === UDX && datagram.length >= UDX_HEADER_BYTES) {
-      const streamId = new DataView(datagram.buffer, datagram.byteOffset).getUint32(4, true);
-      this.connections.reached(now, streamId, { socket, to: from });
     } else {
       this.#dropped.malformed++;
     }

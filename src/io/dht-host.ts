@@ -108,9 +108,8 @@ export class DhtHost {
   #obey(output: DhtOutput): void {
     switch (output.type) {
       case "send":
-        this.traffic.sentDatagrams++;
         this.traffic.sentBytes += output.datagram.length;
-        return this.#on(output.socket, (socket) => socket.send(output.to, output.datagram));
+        return this.#on(output.socket, (socket) => this.#send(socket, output));
       case "probe": {
         const hops = output.reach === "near" ? NEAR_HOPS : undefined;
         return this.#on(output.socket, (socket) => socket.send(output.to, PROBE, hops));
@@ -123,6 +122,14 @@ export class DhtHost {
         return void this.#resolve(output.host);
       default:
         return this.#options.onEvent(output);
+    }
+  }
+
+  #send(socket: DatagramSocket, { to, datagram, segmentBytes }: Extract<DhtOutput, { type: "send" }>): void {
+    const step = segmentBytes || Math.max(1, datagram.length);
+    for (let at = 0; at < datagram.length; at += step) {
+      this.traffic.sentDatagrams++;
+      socket.send(to, datagram.subarray(at, at + step));
     }
   }
 

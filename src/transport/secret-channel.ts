@@ -98,15 +98,16 @@ export class SecretChannel {
     this.#owner.writeUnordered(now, datagram);
   }
 
-  /** Bytes of the ordered stream, cut anywhere. They are kept until their frame is whole. */
+  /** Bytes of the ordered stream, cut anywhere. They are lent: of a frame that is not whole yet a copy is kept. */
   receive(now: number, bytes: Uint8Array): void {
     let at = 0;
     while (at < bytes.length && !this.#isBroken) {
       const part = bytes.subarray(at, at + this.#wanted - this.#partBytes);
       at += part.length;
-      this.#parts.push(part);
       this.#partBytes += part.length;
-      if (this.#partBytes === this.#wanted) this.#onPart(now, this.#takeParts());
+      const isWhole = this.#partBytes === this.#wanted;
+      this.#parts.push(isWhole ? part : part.slice());
+      if (isWhole) this.#onPart(now, this.#takeParts());
     }
   }
 

@@ -1,6 +1,6 @@
 /**
- * Servers and clients behind every kind of NAT, over simulated time: who reaches whom, how soon, and why not. The stream is one packet of
- * each side here, with which a path shows that it carries both ways.
+ * Servers and clients behind every kind of NAT, over simulated time: who reaches whom, how soon, and why not. A connection counts when a
+ * word was said and answered.
  */
 import { expect, test } from "bun:test";
 import { connect, listen } from "../support/sim-connection.ts";
@@ -65,11 +65,11 @@ for (const client of Object.keys(KINDS) as Kind[]) {
         const world = new World(seed);
         const ends = world.pair(client, server);
         const { publicKey } = listen(world.internet, ends.server);
-        const { openedAt, startedAt, failure } = connect(world.internet, ends.client, publicKey);
+        const { tookMs, failure } = connect(world.internet, ends.client, publicKey);
         if (isHopeless) expect([seed, failure]).toEqual([seed, "HOLEPUNCH_DOUBLE_RANDOMIZED_NATS"]);
         else {
-          expect([seed, failure]).toEqual([seed, null]);
-          expect(openedAt! - startedAt).toBeLessThan(WITHIN_MS[`${client} ${server}`] ?? USUALLY_WITHIN_MS);
+          expect([seed, failure]).toEqual([seed, undefined]);
+          expect(tookMs).toBeLessThan(WITHIN_MS[`${client} ${server}`] ?? USUALLY_WITHIN_MS);
         }
       }
     });
@@ -82,24 +82,26 @@ test("through loss of one datagram in ten every path that can be opened is, soon
     const world = new World(seed, 0.1);
     const ends = world.pair(seed % 2 === 0 ? "cone" : "linux", seed % 3 === 0 ? "cone" : "linux");
     const { publicKey } = listen(world.internet, ends.server);
-    if (connect(world.internet, ends.client, publicKey).openedAt !== null) opened++;
+    if (connect(world.internet, ends.client, publicKey).tookMs !== null) opened++;
   }
   expect(opened).toBe(30);
 }, 30_000);
 
 test("two behind one NAT that does not hairpin reach each other by their own addresses", () => {
   const world = new World(4);
-  const nat = world.internet.addNat({ ...LINUX, hairpinning: false });
+  const nat = world.internet.addNat({ ...LINUX, hairpins: false });
   const [server, client] = [world.join(nat), world.join(nat)];
   const { publicKey } = listen(world.internet, server);
-  const { openedAt, path } = connect(world.internet, client, publicKey);
-  expect(openedAt).not.toBeNull();
-  expect(path!.to.host).toBe(server.host.address);
+  const { tookMs, end } = connect(world.internet, client, publicKey);
+  expect(tookMs).not.toBeNull();
+  expect(end.connection.remote!.host).toBe(server.host.address);
 });
 
 test("OM-14 a key that nobody listens under is not found, within seconds", () => {
   const world = new World(5);
-  const { failure, startedAt } = connect(world.internet, world.join(null), world.internet.freshRandom().bytes(32));
+  const client = world.join(null);
+  const startedAt = world.internet.now;
+  const { failure } = connect(world.internet, client, world.internet.freshRandom().bytes(32));
   expect(failure).toBe("PEER_NOT_FOUND");
   expect(world.internet.now - startedAt).toBeLessThan(10_000);
 });
@@ -111,9 +113,9 @@ test("OM-46 with the right relays the server is reached through them, with wrong
   const relays = ends.server.node.connections.servers()[0]!.announcer.relays.map(({ relayAddress }) => relayAddress);
   expect(relays).toHaveLength(3);
   const right = connect(world.internet, ends.client, publicKey, relays);
-  expect(right.openedAt! - right.startedAt).toBeLessThan(USUALLY_WITHIN_MS);
+  expect(right.tookMs).toBeLessThan(USUALLY_WITHIN_MS);
   const wrong = connect(world.internet, ends.client, publicKey, [{ host: "203.0.113.9", port: 1 }]);
-  expect(wrong.failure).toBeNull();
+  expect(wrong.tookMs).not.toBeNull();
 });
 
 test("OM-20 a server is found for hours, whatever its NAT forgets and wherever it goes", () => {
@@ -126,7 +128,7 @@ test("OM-20 a server is found for hours, whatever its NAT forgets and wherever i
     disturb();
     internet.runFor(10_000);
     const client = world.join(world.nat("cone"));
-    expect(connect(internet, client, publicKey).openedAt).not.toBeNull();
+    expect(connect(internet, client, publicKey).tookMs).not.toBeNull();
   }
 }, 60_000);
 
@@ -139,6 +141,5 @@ test("a server that was cut off for 20 s is reached within 10 s of its return", 
   internet.runFor(20_000);
   server.host.online();
   internet.runFor(10_000);
-  const { openedAt } = connect(internet, world.join(null), publicKey);
-  expect(openedAt).not.toBeNull();
+  expect(connect(internet, world.join(null), publicKey).tookMs).not.toBeNull();
 });

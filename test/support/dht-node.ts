@@ -20,6 +20,7 @@ export function nodeOptions(options: Partial<DhtNodeOptions> = {}): DhtNodeOptio
     sendDownHints: true,
     downHintsPerTick: 50,
     stableTicks: STABLE_TICKS,
+    keepAliveMs: 5_000,
     localHosts: () => [],
     admits: () => true,
     ...options,

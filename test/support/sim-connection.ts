@@ -1,82 +1,100 @@
-/**
- * One connection between two simulated nodes. The stream is a stand-in: each side sends one packet to where it believes the other is, again
- * and again until one has come, so a path counts only when it carries both ways.
- */
+/** One connection between two simulated nodes: whether it opens, and whether what is said at either end is heard at the other. */
 import type { Address } from "../../src/base/address.ts";
 import { keyPairFromSeed } from "../../src/crypto/ed25519.ts";
-import type { Path } from "../../src/dht/connection-surroundings.ts";
-import type { DhtEvent } from "../../src/io/dht-host.ts";
+import type { Connection, ConnectionEnd, ConnectionOwner } from "../../src/dht/connection.ts";
 import type { Internet } from "../sim/internet/internet.ts";
 import type { SimDhtNode } from "./sim-dht.ts";
 
-const RESEND_MS = 250;
+/** One end, and all that it heard. */
+export class SimEnd implements ConnectionOwner {
+  connection!: Connection;
+  readonly heard: Uint8Array[] = [];
+  openedAt: number | null = null;
+  hasEnded = false;
+  /** Undefined while it lives. */
+  why: ConnectionEnd | undefined = undefined;
 
-export interface Attempt {
-  readonly startedAt: number;
-  /** When both sides have heard the other; null until then. */
-  openedAt: number | null;
-  failure: string | null;
-  /** Where the client's packets go. */
-  path: Path | null;
+  constructor(readonly internet: Internet) {}
+
+  opened(): void {
+    this.openedAt ??= this.internet.now;
+  }
+  message(_connection: Connection, message: Uint8Array): void {
+    this.heard.push(message);
+  }
+  unordered(): void {}
+  ended(): void {
+    this.hasEnded = true;
+  }
+  writable(): void {}
+  closed(_connection: Connection, why: ConnectionEnd): void {
+    this.why = why;
+  }
+  get text(): string {
+    return this.heard.map((message) => new TextDecoder().decode(message)).join("");
+  }
 }
 
-/** A server under a fresh key; resolves its key once it is announced. */
-export function listen(
-  internet: Internet,
-  node: SimDhtNode,
-  onIncoming: (event: Extract<DhtEvent, { type: "incoming" }>) => void = () => {},
-) {
+export interface SimServer {
+  readonly publicKey: Uint8Array;
+  /** Of every client so far. */
+  readonly ends: SimEnd[];
+}
+
+/** A server under a fresh key that answers each message with the same; resolves once it is announced. */
+export function listen(internet: Internet, node: SimDhtNode, admits = (_key: Uint8Array) => true): SimServer {
   const keyPair = keyPairFromSeed(internet.freshRandom().bytes(32));
+  const server = { publicKey: keyPair.publicKey, ends: [] as SimEnd[] };
   let isListening = false;
-  node.onEvent = (event) => {
-    if (event.type === "listening") isListening = true;
-    if (event.type !== "incoming") return;
-    onIncoming(event);
-    repeat(internet, node, event.path, () => false);
-  };
   node.dht.input((now) =>
-    node.node.connections.listen(now, { keyPair, punches: true, sharesLocalAddresses: true }, () => true),
+    node.node.connections.listen(
+      now,
+      { keyPair, punches: true, sharesLocalAddresses: true },
+      {
+        admits,
+        listening: () => {
+          isListening = true;
+        },
+        connected: (_key, connection) => {
+          const end = new SimEnd(internet);
+          end.connection = connection;
+          end.message = (_connection, message) => {
+            end.heard.push(message);
+            internet.after(0, () => node.dht.input((at) => connection.send(at, message)));
+          };
+          server.ends.push(end);
+          return end;
+        },
+        closed: () => {},
+      },
+    ),
   );
   internet.runUntil(() => isListening, 60_000);
-  return keyPair;
+  return server;
 }
 
-/** Connects `client` to the key, and runs until it is open or has failed. */
+export interface Attempt {
+  readonly end: SimEnd;
+  /** Until the first word came back; null when it never did. */
+  readonly tookMs: number | null;
+  readonly failure: ConnectionEnd | undefined;
+}
+
+/** Connects `client` to the key, says something at once, and runs until it was answered or the connection is over. */
 export function connect(
   internet: Internet,
   client: SimDhtNode,
   remotePublicKey: Uint8Array,
   relayAddresses: readonly Address[] = [],
 ): Attempt {
-  const attempt: Attempt = { startedAt: internet.now, openedAt: null, failure: null, path: null };
-  const streamId = internet.random.uint32();
+  const startedAt = internet.now;
+  const end = new SimEnd(internet);
   const keyPair = keyPairFromSeed(internet.freshRandom().bytes(32));
-  client.onEvent = (event) => {
-    if (event.type === "unreachable") attempt.failure = event.reason;
-    if (event.type !== "outgoing") return;
-    attempt.path = event.path;
-    client.onPacket = (id) => {
-      if (id === streamId) attempt.openedAt ??= internet.now;
-    };
-    repeat(internet, client, event.path, () => attempt.openedAt !== null);
-  };
-  const options = { remotePublicKey, keyPair, relayAddresses, fastOpen: true, localConnection: true, streamId };
-  client.dht.input((now) => client.node.connections.connect(now, options));
-  internet.runUntil(() => attempt.openedAt !== null || attempt.failure !== null, 90_000);
-  return attempt;
-}
-
-function repeat(
-  internet: Internet,
-  node: SimDhtNode,
-  { socket, to, remoteId }: Path,
-  isOver: () => boolean,
-  times = 20,
-): void {
-  if (isOver() || times === 0) return;
-  const packet = new Uint8Array(20);
-  packet.set([0xff, 1]);
-  new DataView(packet.buffer).setUint32(4, remoteId, true);
-  node.send(socket, to, packet);
-  internet.after(RESEND_MS, () => repeat(internet, node, { socket, to, remoteId }, isOver, times - 1));
+  const options = { remotePublicKey, keyPair, relayAddresses, fastOpen: true, localConnection: true };
+  client.dht.input((now) => {
+    end.connection = client.node.connections.connect(now, options, end);
+    end.connection.send(now, new TextEncoder().encode("hello"));
+  });
+  internet.runUntil(() => end.heard.length > 0 || end.why !== undefined, 90_000);
+  return { end, tookMs: end.heard.length > 0 ? internet.now - startedAt : null, failure: end.why };
 }

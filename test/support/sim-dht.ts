@@ -3,7 +3,6 @@ import type { Address } from "../../src/base/address.ts";
 import type { DhtNodeOptions } from "../../src/dht/node-options.ts";
 import type { Operation } from "../../src/dht/operations.ts";
 import type { Query, QueryFailure } from "../../src/dht/query.ts";
-import type { DatagramSocket } from "../../src/io/datagram-socket.ts";
 import { type DhtEvent, DhtHost } from "../../src/io/dht-host.ts";
 import type { Host } from "../sim/internet/host.ts";
 import type { Internet } from "../sim/internet/internet.ts";
@@ -27,12 +26,6 @@ export class SimDhtNode {
   readonly #internet: Internet;
   readonly #options: Partial<DhtNodeOptions>;
   #walks = new Map<Query, (event: DhtEvent) => void>();
-  /** By the names that the node has for them. */
-  #sockets = new Map<string, DatagramSocket>();
-  /** Is told of every UDX packet: the stream's id. */
-  onPacket: (streamId: number) => void = () => {};
-  /** Is told of everything but walks. */
-  onEvent: (event: DhtEvent) => void = () => {};
 
   constructor(
     internet: Internet,
@@ -46,11 +39,7 @@ export class SimDhtNode {
 
   /** Runs a node on this host: a new one, as after a restart, with other options where given. */
   start(options: Partial<DhtNodeOptions> = {}): void {
-    const [server, client] = [this.#watched(this.host.bind(DHT_PORT)), this.#watched(this.host.bind(0))];
-    this.#sockets = new Map([
-      ["server", server],
-      ["client", client],
-    ]);
+    const [server, client] = [this.host.bind(DHT_PORT), this.host.bind(0)];
     this.#walks = new Map();
     this.dht = new DhtHost({
       now: this.#internet.now,
@@ -62,11 +51,7 @@ export class SimDhtNode {
       }),
       sockets: { server, client },
       drive: (machine, onOutput) => this.host.drive(machine, onOutput),
-      openSocket: () => {
-        const socket = this.#watched(this.host.bind(0));
-        this.#sockets.set(`punch-${this.#sockets.size - 1}`, socket);
-        return socket;
-      },
+      openSocket: () => this.host.bind(0),
       resolve: async () => null,
       onEvent: (event) => this.#onEvent(event),
     });
@@ -79,11 +64,6 @@ export class SimDhtNode {
   /** Where others on the core reach it, while it has a public address. */
   get address(): Address {
     return { host: this.host.address!, port: DHT_PORT };
-  }
-
-  /** Sends from one of the node's sockets. */
-  send(socket: string, to: Address, datagram: Uint8Array): void {
-    this.#sockets.get(socket)?.send(to, datagram);
   }
 
   walk<Item>({ query, item }: Operation<Item>): Walk<Item> {
@@ -103,28 +83,12 @@ export class SimDhtNode {
     return walk;
   }
 
-  /** A socket whose UDX packets `onPacket` is told of, too. */
-  #watched(socket: DatagramSocket): DatagramSocket {
-    return {
-      address: socket.address,
-      send: (to, datagram, hops) => socket.send(to, datagram, hops),
-      close: () => socket.close(),
-      onDatagram: (handler) =>
-        socket.onDatagram((from, datagram) => {
-          const isPacket = datagram[0] === 0xff && datagram.length >= 20;
-          if (isPacket) this.onPacket(new DataView(datagram.buffer, datagram.byteOffset).getUint32(4, true));
-          handler(from, datagram);
-        }),
-    };
-  }
-
   #onEvent(event: DhtEvent): void {
     if (event.type === "reply" || event.type === "finished") {
       this.#walks.get(event.query)?.(event);
       if (event.type === "finished") this.#walks.delete(event.query);
     } else if (event.type !== "addNode" && event.type !== "removeNode") {
       this.events.push(event.type);
-      this.onEvent(event);
     }
   }
 }

@@ -67,6 +67,8 @@ export interface GatewayOptions {
   readonly maxSize?: number;
   /** Milliseconds that they are kept. Default 20 minutes and 48 hours. */
   readonly maxAge?: number;
+  /** Milliseconds after which a connection that has nothing to say says so; 0 for never. Default 5,000. */
+  readonly connectionKeepAlive?: number;
   /** False for a node that must be neither asked nor kept. */
   readonly filterNode?: (node: Address) => boolean;
   /**
@@ -105,6 +107,7 @@ const KINDS: { readonly [name in keyof GatewayOptions]-?: Kind | "special" } = {
   stableTicks: [1, 1_000_000],
   maxSize: [1, 10_000_000],
   maxAge: [1, 10 * 365 * 86_400_000],
+  connectionKeepAlive: [0, 3_600_000],
   filterNode: "function",
   hardened: "boolean",
 };
@@ -140,6 +143,7 @@ export function checkOptions(options: GatewayOptions, publicAddress: Address | n
       stableTicks: options.stableTicks ?? STABLE_TICKS,
       ...(maxSize === undefined ? {} : { maxSize }),
       ...(maxAge === undefined ? {} : { maxAgeMs: maxAge }),
+      keepAliveMs: options.connectionKeepAlive ?? 5_000,
       localHosts: () => localHosts(host),
       admits: (node) => !isStray(node) && (options.filterNode?.(node) ?? true),
     },

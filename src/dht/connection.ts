@@ -1,0 +1,199 @@
+/**
+ * A connection as its user has it: messages, sealed from end to end, over one stream. It can be written to at once; what is written
+ * before there is a path waits, up to a bound.
+ */
+import type { Address } from "../base/address.ts";
+import type { Random } from "../base/random.ts";
+import type { NoiseSession } from "../crypto/noise.ts";
+import { SecretChannel, type SecretChannelOwner } from "../transport/secret-channel.ts";
+import type { CloseReason, StreamOwner, UdxStream } from "../transport/udx/stream.ts";
+import type { Path } from "./connection-surroundings.ts";
+import type { Reason } from "./reasons.ts";
+
+/** What may wait for a path. Full: `send` says no, and keeps nothing. */
+const MAX_WAITING_BYTES = 1 << 20;
+const MAX_EARLY_PACKETS = 16;
+
+/** Why a connection is over. Null: both sides ended it. */
+export type ConnectionEnd = null | "destroyed" | "reset" | "timeout" | "broken" | Reason;
+
+export interface ConnectionOwner {
+  /** The other side has shown that it has the keys. */
+  opened(connection: Connection): void;
+  message(connection: Connection, message: Uint8Array): void;
+  unordered(connection: Connection, message: Uint8Array): void;
+  /** The other side sends nothing more. */
+  ended(connection: Connection): void;
+  /** After a `send` that returned false: there is room again. */
+  writable(connection: Connection): void;
+  /** The last that is heard of it. */
+  closed(connection: Connection, why: ConnectionEnd): void;
+}
+
+const NOBODY: ConnectionOwner = {
+  opened: () => {},
+  message: () => {},
+  unordered: () => {},
+  ended: () => {},
+  writable: () => {},
+  closed: () => {},
+};
+
+export class Connection {
+  readonly isInitiator: boolean;
+  session: NoiseSession | null = null;
+  isClosed = false;
+  readonly stream: UdxStream;
+  readonly #random: Random;
+  readonly #keepAliveMs: number;
+  /** Who gets what comes; nobody, until someone is told of the connection. */
+  owner: ConnectionOwner = NOBODY;
+  readonly #onClosed: (now: number, connection: Connection) => void;
+  #channel: SecretChannel | null = null;
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #isEnding = false;
+  #isFull = false;
+  #isPaused = false;
+  /** Bytes that came while it was paused. */
+  #unread = 0;
+  #why: ConnectionEnd = null;
+  /** What came before we had the keys: the other side's first packets may overtake its answer. */
+  #early: Uint8Array[] = [];
+
+  constructor(options: {
+    readonly isInitiator: boolean;
+    readonly random: Random;
+    readonly keepAliveMs: number;
+    /** Makes the stream, whose owner this is. */
+    readonly open: (owner: StreamOwner) => UdxStream;
+    readonly onClosed: (now: number, connection: Connection) => void;
+  }) {
+    this.isInitiator = options.isInitiator;
+    this.#random = options.random;
+    this.#keepAliveMs = options.keepAliveMs;
+    this.#onClosed = options.onClosed;
+    this.stream = options.open(this.#ofStream);
+  }
+
+  /** Where the packets go: null until there is a path. */
+  get remote(): (Address & { readonly socket: string }) | null {
+    const { remote } = this.stream;
+    return remote && { ...remote.to, socket: remote.socket };
+  }
+
+  get isOpen(): boolean {
+    return this.#channel?.isOpen ?? false;
+  }
+
+  /** Whether packets may be kept until there are keys; beyond, they have to be sent again. */
+  get hasRoomForEarly(): boolean {
+    return this.#early.length < MAX_EARLY_PACKETS;
+  }
+
+  /** The keys are agreed on, and there is a path: what waited goes out. */
+  start(now: number, session: NoiseSession, path: Path): void {
+    if (this.isClosed) return;
+    const { sendKey, receiveKey, handshakeHash } = session;
+    this.session = session;
+    this.stream.connect(now, path);
+    const keys = { sendKey, receiveKey, handshakeHash };
+    const options = { random: this.#random, isInitiator: this.isInitiator, keepAliveMs: this.#keepAliveMs, ...keys };
+    this.#channel = new SecretChannel(now, options, this.#ofChannel);
+    for (const bytes of this.#early.splice(0)) this.#channel.receive(now, bytes);
+    for (const message of this.#waiting.splice(0)) this.#channel.send(now, message);
+    this.#waitingBytes = 0;
+    if (this.#isEnding) this.stream.end();
+    else this.#tellRoom();
+  }
+
+  /** One message, in order. False when that is enough for now: `writable` will say when it is not. */
+  send(now: number, message: Uint8Array): boolean {
+    if (this.isClosed || this.#isEnding) return false;
+    if (this.#channel) this.#channel.send(now, message);
+    else {
+      this.#waiting.push(message);
+      this.#waitingBytes += message.length;
+      this.#isFull ||= this.#waitingBytes >= MAX_WAITING_BYTES;
+    }
+    return !this.#isFull;
+  }
+
+  /** One message that may be lost; nothing before there is a path. */
+  sendUnordered(now: number, message: Uint8Array): void {
+    if (!this.isClosed) this.#channel?.sendUnordered(now, message);
+  }
+
+  /** What has come so far is enough: the other side may fill our window, and then has to wait. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    if (!this.isClosed) this.stream.consumed(this.#unread);
+    this.#unread = 0;
+  }
+
+  /** Nothing more is sent; the other side may go on. */
+  end(): void {
+    if (this.isClosed || this.#isEnding) return;
+    this.#isEnding = true;
+    if (this.stream.isConnected) this.stream.end();
+  }
+
+  destroy(now: number, why: ConnectionEnd = "destroyed"): void {
+    if (this.isClosed) return;
+    this.#why = why;
+    this.stream.destroy(now);
+  }
+
+  advance(now: number): void {
+    if (!this.#isEnding) this.#channel?.advance(now);
+  }
+
+  deadline(): number {
+    return this.#isEnding || this.isClosed ? Infinity : (this.#channel?.deadline() ?? Infinity);
+  }
+
+  #read(now: number, bytes: Uint8Array): void {
+    if (this.#channel) this.#channel.receive(now, bytes);
+    else this.#early.push(bytes.slice());
+    if (this.#isPaused) this.#unread += bytes.length;
+    else this.stream.consumed(bytes.length);
+  }
+
+  #tellRoom(): void {
+    if (!this.#isFull) return;
+    this.#isFull = false;
+    this.owner.writable(this);
+  }
+
+  #close(now: number, reason: CloseReason): void {
+    this.isClosed = true;
+    this.#channel?.end();
+    this.#waiting = [];
+    this.#early = [];
+    this.#onClosed(now, this);
+    this.owner.closed(this, this.#why ?? (reason === "relay" ? "reset" : reason));
+  }
+
+  readonly #ofStream: StreamOwner = {
+    data: (now, _stream, bytes) => this.#read(now, bytes),
+    ended: () => this.owner.ended(this),
+    message: (now, _stream, bytes) => this.#channel?.receiveUnordered(now, bytes),
+    writable: () => this.#tellRoom(),
+    closed: (now, _stream, reason) => this.#close(now, reason),
+  };
+
+  readonly #ofChannel: SecretChannelOwner = {
+    write: (_now, bytes) => {
+      if (!this.stream.isClosed && !this.stream.write(bytes)) this.#isFull = true;
+    },
+    writeUnordered: (_now, datagram) => this.stream.send(datagram),
+    opened: () => this.owner.opened(this),
+    message: (_now, message) => this.owner.message(this, message),
+    unordered: (_now, message) => this.owner.unordered(this, message),
+    broken: (now) => this.destroy(now, "broken"),
+  };
+}
