@@ -8,13 +8,16 @@ import { type Address, formatAddress } from "../../base/address.ts";
 import { isBogon } from "../../base/address-classes.ts";
 import { DnetError } from "../../base/error.ts";
 import { addressKey, ip4Number } from "../../base/ip4.ts";
+import { parsePublicKey } from "../../base/public-key.ts";
 import { blake2b256 } from "../../crypto/blake2b.ts";
 import { type KeyPair, keyPairFromSeed } from "../../crypto/ed25519.ts";
+import type { Connection } from "../../dht/connection.ts";
 import { TICK_MS } from "../../dht/node.ts";
 import * as operations from "../../dht/operations.ts";
 import { sameBytes } from "../../dht/peer.ts";
 import type { Query, QueryOptions } from "../../dht/query.ts";
 import { type Outgoing, type Reply, TIMEOUT_MS } from "../../dht/requests.ts";
+import { decodeHyperdhtAddress } from "../../wire/hyperdht-address.ts";
 import { INTERNAL } from "../../wire/rpc.ts";
 import type { DatagramSocket } from "../datagram-socket.ts";
 import { type DhtEvent, DhtHost } from "../dht-host.ts";
@@ -25,6 +28,8 @@ import { openUdpSocket } from "../udp-socket.ts";
 import { networkFingerprint } from "./local-network.ts";
 import { type CheckedOptions, checkOptions, type GatewayOptions, PUBLIC_BOOTSTRAP } from "./options.ts";
 import { failureError, QueryStream } from "./query-stream.ts";
+import { SecretSocket } from "./secret-socket.ts";
+import { Server, type ServerOptions } from "./server.ts";
 
 export interface QuerySettings {
   /** Begin with these instead of the routing table. */
@@ -34,6 +39,19 @@ export interface QuerySettings {
   readonly retries?: number;
   /** Ask `nodes` and nobody else. */
   readonly onlyClosestNodes?: boolean;
+}
+
+export interface ConnectSettings {
+  /** Ours. Default: the gateway's. */
+  readonly keyPair?: KeyPair;
+  /** Nodes that are said to lead to the server, as its `nodes` are: tried at once. */
+  readonly nodes?: readonly Address[];
+  /** The same, as HyperDHT calls it. */
+  readonly relayAddresses?: readonly Address[];
+  /** Try the server's own addresses when both are behind one public address. Default true. */
+  readonly localConnection?: boolean;
+  /** Probe before the first round of hole punching. Default true. */
+  readonly fastOpen?: boolean;
 }
 
 export interface RequestSettings {
@@ -81,6 +99,7 @@ export class Gateway extends EventEmitter<GatewayEvents> {
   readonly #checked: CheckedOptions;
   readonly #streams = new Map<Query, QueryStream<unknown>>();
   readonly #requests = new Map<number, UserRequest>();
+  readonly #servers = new Set<Server>();
   readonly #opened: Promise<DhtHost>;
   readonly #ready = Promise.withResolvers<void>();
   #host: DhtHost | null = null;
@@ -383,6 +402,41 @@ export class Gateway extends EventEmitter<GatewayEvents> {
     return best;
   }
 
+  /** A server; it is found once `listen` has resolved. */
+  createServer(options: ServerOptions = {}, onConnection?: (socket: SecretSocket) => void): Server {
+    const server = new Server(options, () => this.#usable());
+    if (onConnection) server.on("connection", onConnection);
+    this.#servers.add(server);
+    server.on("close", () => this.#servers.delete(server));
+    return server;
+  }
+
+  /**
+   * Connects to whoever listens under a key: 32 bytes, its text in hex or z-base-32, or a HyperDHT address. What is written before it is
+   * open is sent when it is; `opened` tells whether it will be. Throws DnetError for what is no key.
+   */
+  connect(remotePublicKey: Uint8Array | string, settings: ConnectSettings = {}): SecretSocket {
+    const { publicKey, nodes } = parseRemote(remotePublicKey);
+    const { keyPair = this.defaultKeyPair, localConnection = true, fastOpen = true } = settings;
+    const relayAddresses = settings.nodes ?? settings.relayAddresses ?? nodes;
+    const options = { remotePublicKey: publicKey, keyPair, relayAddresses, localConnection, fastOpen };
+    const host = this.#host;
+    if (!host || this.#isDestroyed || this.#isSuspended)
+      throw new DnetError("SUSPENDED", "this gateway is not open", { hint: "await bind() first" });
+    return new SecretSocket({
+      publicKey: keyPair.publicKey,
+      remotePublicKey: publicKey,
+      open: (owner) => {
+        const opening = { connection: null as Connection | null };
+        host.input((now) => {
+          opening.connection = host.node.connections.connect(now, options, owner);
+        });
+        return opening.connection!;
+      },
+      input: (feed) => host.input(feed),
+    });
+  }
+
   /** Closes the sockets until `resume`; what is under way fails with IO_SUSPENDED. */
   async suspend(): Promise<void> {
     const host = await this.#opened;
@@ -405,12 +459,14 @@ export class Gateway extends EventEmitter<GatewayEvents> {
     this.emit("resume");
   }
 
-  /** Ends everything it does. Calling it again is safe. */
-  async destroy(): Promise<void> {
+  /** Ends everything it does; servers are unannounced first, unless `force`. Calling it again is safe. */
+  async destroy({ force = false } = {}): Promise<void> {
     if (this.#isDestroyed) return;
+    if (!force) await Promise.all([...this.#servers].map((server) => server.close()));
     this.#isDestroyed = true;
     clearInterval(this.#watch);
     const host = await this.#opened.catch(() => null);
+    host?.input((now) => host.node.connections.destroy(now));
     host?.stop();
     const why = new DnetError("NODE_DESTROYED", "this gateway was destroyed");
     this.#ready.reject(why);
@@ -574,6 +630,17 @@ export class Gateway extends EventEmitter<GatewayEvents> {
     this.#requests.delete(number);
     return request;
   }
+}
+
+/** The key of whoever is to be connected to, and the nodes that its address names. */
+function parseRemote(remote: Uint8Array | string): { publicKey: Uint8Array; nodes: readonly Address[] } {
+  const bytes = typeof remote === "string" ? parsePublicKey(remote) : remote;
+  const address = bytes && decodeHyperdhtAddress(bytes);
+  if (address) return { publicKey: address.publicKey.slice(), nodes: address.nodes ?? [] };
+  const found = typeof remote === "string" ? JSON.stringify(remote) : `${remote?.length} bytes`;
+  throw new DnetError("BAD_ARGUMENT", `the key is ${found}; expected 32 bytes, 64 hex or 52 z-base-32 characters`, {
+    failure: "usage",
+  });
 }
 
 interface UserRequest extends PromiseWithResolvers<Reply> {

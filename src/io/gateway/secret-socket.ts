@@ -1,0 +1,213 @@
+/**
+ * A connection for programs: messages in, messages out, sealed from end to end. Each `write` is one `data` at the other end. It can be
+ * written to before it is open. Source: @hyperswarm/secret-stream 6.9 README; specification §19.
+ */
+import { EventEmitter } from "node:events";
+import { DnetError } from "../../base/error.ts";
+import type { Connection, ConnectionEnd, ConnectionOwner } from "../../dht/connection.ts";
+import { REASONS } from "../../dht/reasons.ts";
+
+export interface SecretSocketEvents {
+  /** The other side has shown that it has its key. */
+  open: [];
+  /** One message; whoever listens gets all of them, and nobody else does. */
+  data: [Uint8Array];
+  /** One unordered message. */
+  message: [Uint8Array];
+  /** The other side sends nothing more. */
+  end: [];
+  /** After a `write` that returned false: there is room again. */
+  drain: [];
+  /** Why it failed; `close` follows. Without a listener nothing is thrown: `opened` and iteration tell, too. */
+  failure: [DnetError];
+  close: [];
+}
+
+/** Messages that wait to be read. Full: the other side has to wait. */
+const MAX_UNREAD_BYTES = 1 << 20;
+
+export class SecretSocket extends EventEmitter<SecretSocketEvents> implements AsyncIterable<Uint8Array> {
+  /** Ours, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly isInitiator: boolean;
+  /** Resolves once it is open. Rejects with DnetError when it never will be. */
+  readonly opened: Promise<void>;
+  readonly #connection: Connection;
+  readonly #input: (feed: (now: number) => void) => void;
+  #remotePublicKey: Uint8Array;
+  readonly #opened = Promise.withResolvers<void>();
+  #unread: Uint8Array[] = [];
+  #unreadBytes = 0;
+  #hasEnded = false;
+  #failure: DnetError | null = null;
+  #wake = Promise.withResolvers<void>();
+
+  constructor(options: {
+    readonly publicKey: Uint8Array;
+    readonly remotePublicKey: Uint8Array;
+    /** Makes the connection, whose owner this is. */
+    readonly open: (owner: ConnectionOwner) => Connection;
+    readonly input: (feed: (now: number) => void) => void;
+  }) {
+    super();
+    this.publicKey = options.publicKey;
+    this.#remotePublicKey = options.remotePublicKey;
+    this.#input = options.input;
+    this.opened = this.#opened.promise;
+    this.opened.catch(() => {}); // whoever asks is told
+    this.#connection = options.open(this.#owner);
+    this.isInitiator = this.#connection.isInitiator;
+  }
+
+  /** Whose key the other side has shown, 32 bytes. */
+  get remotePublicKey(): Uint8Array {
+    return this.#remotePublicKey;
+  }
+
+  /** 64 bytes, the same at both ends and in no other connection; null until the keys are agreed on. */
+  get handshakeHash(): Uint8Array | null {
+    return this.#connection.session?.handshakeHash ?? null;
+  }
+
+  get connected(): boolean {
+    return this.#connection.isOpen && !this.closed;
+  }
+
+  get closed(): boolean {
+    return this.#connection.isClosed;
+  }
+
+  /** Where its packets go now; null until there is a path. */
+  get remoteAddress(): { readonly host: string; readonly port: number } | null {
+    const { remote } = this.#connection;
+    return remote && { host: remote.host, port: remote.port };
+  }
+
+  /** Sends one message, in order. False when that is enough for now: `drain` will tell when it is not. */
+  write(message: Uint8Array): boolean {
+    let hasRoom = false;
+    this.#input((now) => {
+      hasRoom = this.#connection.send(now, message);
+    });
+    return hasRoom;
+  }
+
+  /** Sends one message that may be lost or overtaken; it should fit a datagram, and is lost before the connection is open. */
+  send(message: Uint8Array): void {
+    this.#input((now) => this.#connection.sendUnordered(now, message));
+  }
+
+  /** Nothing more is written; the other side may go on. */
+  end(): void {
+    this.#input(() => this.#connection.end());
+  }
+
+  /** Ends both directions at once. */
+  destroy(): void {
+    this.#input((now) => this.#connection.destroy(now));
+  }
+
+  /** Every message that nobody listening for `data` had, up to the end. Throws DnetError when the connection failed. */
+  async *[Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    try {
+      for (;;) {
+        const message = this.#unread.shift();
+        if (message) {
+          this.#unreadBytes -= message.length;
+          if (this.#unreadBytes < MAX_UNREAD_BYTES / 2) this.#input(() => this.#connection.resume());
+          yield message;
+        } else if (this.#hasEnded || this.closed) {
+          if (this.#failure) throw this.#failure;
+          return;
+        } else await this.#wake.promise;
+      }
+    } finally {
+      if (!this.#hasEnded) this.destroy();
+    }
+  }
+
+  /** The same as a pair of Web Streams; back-pressure holds in both directions. */
+  toWeb(): { readonly readable: ReadableStream<Uint8Array>; readonly writable: WritableStream<Uint8Array> } {
+    const messages = this[Symbol.asyncIterator]();
+    const readable = new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        const { done, value } = await messages.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      cancel: () => this.destroy(),
+    });
+    const writable = new WritableStream<Uint8Array>({
+      write: (message) => (this.write(message) || this.closed ? undefined : this.#drained()),
+      close: () => this.end(),
+      abort: () => this.destroy(),
+    });
+    return { readable, writable };
+  }
+
+  #drained(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        this.off("drain", done);
+        this.off("close", done);
+        resolve();
+      };
+      this.on("drain", done);
+      this.on("close", done);
+    });
+  }
+
+  #onMessage(message: Uint8Array): void {
+    if (this.listenerCount("data") > 0) return void this.emit("data", message);
+    this.#unread.push(message);
+    this.#unreadBytes += message.length;
+    if (this.#unreadBytes >= MAX_UNREAD_BYTES) this.#connection.pause();
+    this.#rouse();
+  }
+
+  #onClosed(why: ConnectionEnd): void {
+    this.#failure = why === null || why === "destroyed" ? null : connectionError(why);
+    this.#opened.reject(this.#failure ?? connectionError("destroyed")); // after `open` it changes nothing
+    if (this.#failure) this.emit("failure", this.#failure);
+    this.emit("close");
+    this.#rouse();
+  }
+
+  #rouse(): void {
+    this.#wake.resolve();
+    this.#wake = Promise.withResolvers();
+  }
+
+  readonly #owner: ConnectionOwner = {
+    opened: (connection) => {
+      this.#remotePublicKey = connection.session!.remotePublicKey;
+      this.#opened.resolve();
+      this.emit("open");
+    },
+    message: (_connection, message) => this.#onMessage(message),
+    unordered: (_connection, message) => void this.emit("message", message),
+    ended: () => {
+      this.#hasEnded = true;
+      this.emit("end");
+      this.#rouse();
+    },
+    writable: () => void this.emit("drain"),
+    closed: (_connection, why) => this.#onClosed(why),
+  };
+}
+
+/** What a connection that failed is called: HyperDHT's code where it has one (§20). */
+function connectionError(why: Exclude<ConnectionEnd, null>): DnetError {
+  switch (why) {
+    case "destroyed":
+      return new DnetError("STREAM_DESTROYED", "the connection was destroyed on this side");
+    case "reset":
+      return new DnetError("ECONNRESET", "the other side destroyed the connection", { failure: "unreachable" });
+    case "timeout":
+      return new DnetError("ETIMEDOUT", "the other side does not answer any more", { failure: "unreachable" });
+    case "broken":
+      return new DnetError("STREAM_BROKEN", "what came was not sealed by the other side", { failure: "unreachable" });
+    default:
+      return new DnetError(why, `no connection: ${REASONS[why]}`, { failure: "unreachable" });
+  }
+}

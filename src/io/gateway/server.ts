@@ -1,0 +1,138 @@
+/** A server for programs: whoever knows its key connects to it. Source: hyperdht 6.34 lib/server.js; specification §19. */
+import { EventEmitter } from "node:events";
+import type { Address } from "../../base/address.ts";
+import { DnetError } from "../../base/error.ts";
+import type { KeyPair } from "../../crypto/ed25519.ts";
+import type { Server as DhtServer } from "../../dht/connections.ts";
+import type { NoisePayload } from "../../wire/noise-payload.ts";
+import type { DhtHost } from "../dht-host.ts";
+import { SecretSocket } from "./secret-socket.ts";
+
+export interface ServerOptions {
+  /**
+   * Asked before anything is kept of a client. **Returning true rejects it**, as in HyperDHT; so does a throw. A client that is rejected
+   * hears nothing.
+   */
+  readonly firewall?: (remotePublicKey: Uint8Array, payload: NoisePayload, address: Address) => boolean;
+  /** False: clients that cannot reach us directly are not helped to. Default true. */
+  readonly holepunch?: boolean;
+  /** Tell clients our addresses on our own networks. Default true. */
+  readonly shareLocalAddress?: boolean;
+}
+
+export interface ServerEvents {
+  connection: [SecretSocket];
+  /** It is announced at the nodes nearest to its key, and so can be found. */
+  listening: [];
+  close: [];
+}
+
+export class Server extends EventEmitter<ServerEvents> {
+  readonly #options: ServerOptions;
+  readonly #host: () => Promise<DhtHost>;
+  #keyPair: KeyPair | null = null;
+  #server: DhtServer | null = null;
+  #dht: DhtHost | null = null;
+  #isClosed = false;
+  #isListening = false;
+  readonly #gone = Promise.withResolvers<void>();
+
+  constructor(options: ServerOptions, host: () => Promise<DhtHost>) {
+    super();
+    this.#options = options;
+    this.#host = host;
+  }
+
+  /** 32 bytes; null before `listen`. */
+  get publicKey(): Uint8Array | null {
+    return this.#keyPair?.publicKey ?? null;
+  }
+
+  get listening(): boolean {
+    return this.#isListening && !this.#isClosed;
+  }
+
+  get closed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** The nodes that lead to it, at most three: whoever gives them to `connect` as `nodes` finds it without a search. */
+  get nodes(): Address[] {
+    return this.#server?.announcer.relays.map(({ relayAddress }) => relayAddress) ?? [];
+  }
+
+  /** Its key, and where others see this machine; host null and port 0 while that is not known. */
+  address(): { readonly publicKey: Uint8Array | null; readonly host: string | null; readonly port: number } {
+    const { host = null, port = 0 } = this.#dht?.node.contacts.sampler ?? {};
+    return { publicKey: this.publicKey, host, port };
+  }
+
+  /** Resolves when it is announced. Throws DnetError: ALREADY_LISTENING, KEYPAIR_ALREADY_USED. */
+  async listen(keyPair: KeyPair): Promise<void> {
+    if (this.#keyPair) throw new DnetError("ALREADY_LISTENING", "this server listens already", { failure: "usage" });
+    this.#keyPair = keyPair;
+    const host = await this.#host();
+    const announced = Promise.withResolvers<void>();
+    const { firewall = () => false, holepunch = true, shareLocalAddress = true } = this.#options;
+    const options = { keyPair, punches: holepunch, sharesLocalAddresses: shareLocalAddress };
+    this.#dht = host;
+    host.input((now) => {
+      this.#server = host.node.connections.listen(now, options, {
+        admits: (key, payload, address) => admits(() => firewall(key, payload, address)),
+        listening: () => {
+          this.#isListening = true;
+          this.emit("listening");
+          announced.resolve();
+        },
+        connected: (remotePublicKey, connection) => {
+          let owner: Parameters<ConstructorParameters<typeof SecretSocket>[0]["open"]>[0] | null = null;
+          const socket = new SecretSocket({
+            publicKey: keyPair.publicKey,
+            remotePublicKey,
+            open: (mine) => {
+              owner = mine;
+              return connection;
+            },
+            input: (feed) => host.input(feed),
+          });
+          queueMicrotask(() => this.emit("connection", socket));
+          return owner!;
+        },
+        closed: () => {
+          this.#gone.resolve();
+          announced.resolve();
+          this.emit("close");
+        },
+      });
+    });
+    if (!this.#server) {
+      this.#keyPair = null;
+      throw new DnetError("KEYPAIR_ALREADY_USED", "a server of this node listens under that key", { failure: "usage" });
+    }
+    await announced.promise;
+  }
+
+  /** Announces itself anew, as after a change of network. */
+  refresh(): void {
+    this.#dht?.input((now) => this.#server?.announcer.refresh(now));
+  }
+
+  /** Takes the announcement back; connections stay. Resolves when the nodes that could be told have forgotten it. */
+  async close(): Promise<void> {
+    if (!this.#isClosed && this.#server) {
+      this.#isClosed = true;
+      this.#dht!.input((now) => this.#dht!.node.connections.close(now, this.#server!));
+    }
+    if (this.#server) await this.#gone.promise;
+    this.#isClosed = true;
+  }
+}
+
+/** Fails closed: what throws rejects. */
+function admits(rejects: () => boolean): boolean {
+  try {
+    return rejects() !== true;
+  } catch {
+    return false;
+  }
+}
