@@ -5,6 +5,7 @@ export type { KeyPair } from "./crypto/ed25519.ts";
 export type { FoundMutable, FoundPeer, FoundPeers, FoundValue } from "./dht/operations.ts";
 export type { Reply } from "./dht/requests.ts";
 export {
+  type ConnectSettings,
   Gateway,
   type GatewayEvents,
   MAX_VALUE_BYTES,
@@ -13,5 +14,7 @@ export {
 } from "./io/gateway/gateway.ts";
 export { DEFAULT_PORT, type GatewayOptions } from "./io/gateway/options.ts";
 export type { QueryStream } from "./io/gateway/query-stream.ts";
+export type { SecretSocket, SecretSocketEvents } from "./io/gateway/secret-socket.ts";
+export type { Server, ServerEvents, ServerOptions } from "./io/gateway/server.ts";
 export { type Testnet, testnet } from "./io/gateway/testnet.ts";
 export type { PeerRecord } from "./wire/dht.ts";

@@ -29,6 +29,8 @@ export interface Context {
   readonly gateways: GatewayFactory;
   /** Standard input to its end. Throws DnetError beyond `maxBytes`. */
   readStdin(maxBytes: number): Promise<Uint8Array>;
+  /** Standard input as it comes. */
+  stdin(): AsyncIterable<Uint8Array>;
   /** Aborted by the first Ctrl-C or SIGTERM from now on; the second ends the process at once. */
   stopSignal(): AbortSignal;
 }

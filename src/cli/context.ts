@@ -29,6 +29,7 @@ export function systemContext(): Omit<Context, "root"> {
     tunnels: tunnelControl,
     gateways: gatewayFactory,
     readStdin: async (maxBytes) => readStdin(maxBytes),
+    stdin: () => Bun.stdin.stream(),
     stopSignal,
   };
 }

@@ -1,5 +1,7 @@
 import { group } from "./command.ts";
 import { dhtAnnounce, dhtUnannounce } from "./dht-announce.ts";
+import { dhtConnect, dhtListen } from "./dht-connect.ts";
+import { dhtExpose, dhtForward } from "./dht-expose.ts";
 import { dhtFind } from "./dht-find.ts";
 import { dhtGet } from "./dht-get.ts";
 import { dhtKeygen } from "./dht-keygen.ts";
@@ -10,6 +12,20 @@ import { dhtNode } from "./gateway.ts";
 
 export const dht = group({
   name: "dht",
-  summary: "Ask the DHT, and store in it",
-  subcommands: [dhtLookup, dhtAnnounce, dhtUnannounce, dhtPut, dhtGet, dhtFind, dhtPing, dhtKeygen, dhtNode],
+  summary: "Ask the DHT, store in it, and connect peers through it",
+  subcommands: [
+    dhtLookup,
+    dhtAnnounce,
+    dhtUnannounce,
+    dhtPut,
+    dhtGet,
+    dhtFind,
+    dhtPing,
+    dhtKeygen,
+    dhtConnect,
+    dhtListen,
+    dhtExpose,
+    dhtForward,
+    dhtNode,
+  ],
 });

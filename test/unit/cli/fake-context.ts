@@ -33,6 +33,9 @@ export async function dnet(argv: readonly string[], given: Given = {}): Promise<
     tunnels: given.tunnels ?? fakeTunnels([]),
     gateways: given.gateways ?? gatewayFactory,
     readStdin: async () => new TextEncoder().encode(stdin),
+    stdin: async function* () {
+      yield new TextEncoder().encode(stdin);
+    },
     stopSignal: () => stop,
   };
   const exitCode = await runCommandLine(root, argv, context);
