@@ -17,4 +17,5 @@ export type { QueryStream } from "./io/gateway/query-stream.ts";
 export type { SecretSocket, SecretSocketEvents } from "./io/gateway/secret-socket.ts";
 export type { Server, ServerEvents, ServerOptions } from "./io/gateway/server.ts";
 export { type Testnet, testnet } from "./io/gateway/testnet.ts";
+export { Channel, type ChannelName, type ChannelOwner, Mux, type MuxOwner } from "./transport/mux.ts";
 export type { PeerRecord } from "./wire/dht.ts";

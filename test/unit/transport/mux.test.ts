@@ -1,0 +1,125 @@
+import { expect, test } from "bun:test";
+import { type Channel, type ChannelName, type ChannelOwner, Mux } from "../../../src/transport/mux.ts";
+import { encodePair } from "../../../src/wire/blind-relay.ts";
+import { SeededRandom } from "../../support/random.ts";
+import { vectors } from "../../support/vectors.ts";
+
+/** One end, what it wrote, and what its channels heard. */
+class End {
+  wrote: Uint8Array[] = [];
+  readonly events: string[] = [];
+  accepts = (_name: ChannelName) => true;
+  readonly mux = new Mux({
+    write: (_now, message) => void this.wrote.push(message),
+    offered: (_now, name) => (this.accepts(name) ? this.owner(`offered ${name.protocol}`) : null),
+    broken: () => void this.events.push("broken"),
+  });
+
+  owner(label: string): ChannelOwner {
+    return {
+      opened: (_now, _channel, handshake) => void this.events.push(`${label} opened ${handshake.toHex()}`.trim()),
+      message: (_now, _channel, type, payload) => void this.events.push(`${label} ${type} ${payload.toHex()}`),
+      closed: () => void this.events.push(`${label} closed`),
+    };
+  }
+
+  take(): Uint8Array[] {
+    return this.wrote.splice(0);
+  }
+}
+
+/** Carries everything both ways until nothing is left. */
+function settle(a: End, b: End): void {
+  while (a.wrote.length + b.wrote.length > 0) {
+    for (const message of a.take()) b.mux.receive(0, message);
+    for (const message of b.take()) a.mux.receive(0, message);
+  }
+}
+
+const NAME = { protocol: "chat", id: null };
+
+test("channels of one name find each other whoever opens first, and messages sent before that arrive", () => {
+  const [a, b] = [new End(), new End()];
+  const channel = a.mux.open(0, NAME, a.owner("a"), Uint8Array.of(9))!;
+  channel.send(0, 3, Uint8Array.of(1));
+  settle(a, b);
+  expect(b.events).toEqual(["offered chat opened 09", "offered chat 3 01"]);
+  expect(a.events).toEqual(["a opened"]);
+  expect([channel.isOpen, a.mux.size, b.mux.size]).toEqual([true, 1, 1]);
+});
+
+test("both sides may open at once: it is one channel", () => {
+  const [a, b] = [new End(), new End()];
+  a.mux.open(0, NAME, a.owner("a"));
+  b.mux.open(0, NAME, b.owner("b"));
+  settle(a, b);
+  expect([a.events, b.events]).toEqual([["a opened"], ["b opened"]]);
+});
+
+test("a channel that nobody wants is rejected, and one that is closed is closed at the other end", () => {
+  const [a, b] = [new End(), new End()];
+  b.accepts = ({ protocol }) => protocol === "chat";
+  a.mux.open(0, { protocol: "other", id: Uint8Array.of(1) }, a.owner("a"));
+  const chat = a.mux.open(0, NAME, a.owner("chat"))!;
+  settle(a, b);
+  chat.close(0);
+  settle(a, b);
+  expect(a.events).toEqual(["a closed", "chat opened"]);
+  expect(b.events).toEqual(["offered chat opened", "offered chat closed"]);
+  expect([a.mux.size, b.mux.size]).toEqual([0, 0]);
+});
+
+test("one name is open once at a time", () => {
+  const a = new End();
+  expect(a.mux.open(0, NAME, a.owner("a"))).not.toBeNull();
+  expect(a.mux.open(0, NAME, a.owner("a"))).toBeNull();
+  expect(a.mux.open(0, { protocol: "chat", id: Uint8Array.of(1) }, a.owner("a"))).not.toBeNull();
+});
+
+test("a batch carries messages of several channels, and control messages too", () => {
+  const b = new End();
+  // open 1 "chat", its message of type 5, then close 1
+  b.mux.receive(0, Uint8Array.from([0, 0, 0, 8, 1, 1, 4, 0x63, 0x68, 0x61, 0x74, 0, 0, 1, 2, 5, 0xaa, 0, 0, 2, 3, 1]));
+  expect(b.events).toEqual(["offered chat opened", "offered chat 5 aa", "offered chat closed"]);
+});
+
+test("the end of the stream closes every channel, and nothing is written any more", () => {
+  const [a, b] = [new End(), new End()];
+  const channel = a.mux.open(0, NAME, a.owner("a"))!;
+  settle(a, b);
+  a.mux.end(0);
+  channel.send(0, 1, Uint8Array.of(1));
+  expect(a.events).toEqual(["a opened", "a closed"]);
+  expect(a.wrote).toEqual([]);
+  expect(a.mux.open(0, NAME, a.owner("a"))).toBeNull();
+});
+
+test("a stranger's messages never throw, and open no more channels than there may be", () => {
+  for (let seed = 1; seed <= 2_000; seed++) {
+    const random = new SeededRandom(seed);
+    const b = new End();
+    for (let i = 0; i < 10; i++)
+      b.mux.receive(
+        0,
+        random.chance(0.5)
+          ? Uint8Array.of(0, random.below(5), ...random.bytes(random.below(30)))
+          : random.bytes(random.below(30)),
+      );
+  }
+  const b = new End();
+  for (let number = 1; number <= 1_100; number++) {
+    const bytes = number <= 252 ? [number] : [0xfd, number & 0xff, number >> 8];
+    b.mux.receive(0, Uint8Array.from([0, 1, ...bytes, 1, 0x78, 2, number & 0xff, number >> 8]));
+  }
+  expect(b.mux.size).toBe(1_024);
+});
+
+test("what a client of a blind relay writes first has the reference's bytes", () => {
+  const { publicKey, token, frames } = vectors<{
+    protomuxClientFrames: { publicKey: string; token: string; frames: string[] };
+  }>("blindRelay").protomuxClientFrames;
+  const a = new End();
+  const channel: Channel = a.mux.open(0, { protocol: "blind-relay", id: Uint8Array.fromHex(publicKey) }, a.owner("a"))!;
+  channel.send(0, 0, encodePair({ isInitiator: true, token: Uint8Array.fromHex(token), id: 77, seq: 0 }));
+  expect(a.wrote.map((message) => message.toHex())).toEqual(frames);
+});
