@@ -16,6 +16,8 @@ export const RECENT_TICKS = 12;
 export const OLD_TICKS = 360;
 /** Newcomers that may have the oldest node of their full row pinged at the same time. */
 const MAX_SWAPS = 3;
+/** So many nodes one after another that see us elsewhere, and none as before: we have moved. */
+const MOVED_NODES = 3;
 /** Down hints that may have nodes pinged at the same time. */
 const MAX_CHECKS = 10;
 
@@ -38,6 +40,8 @@ export interface ContactsOptions {
   onRemoved(node: Peer): void;
   /** What others see of our address changed. */
   onNatChanged(): void;
+  /** All that we knew of our address is over. */
+  onMoved(now: number): void;
 }
 
 export class Contacts implements Requester {
@@ -50,6 +54,8 @@ export class Contacts implements Requester {
   readonly #checks = new Map<PendingRequest, Check>();
   /** Nodes without an id that have been counted. */
   readonly #strangers = new Set<number>();
+  /** Where nodes see us that do not see us where we believe to be; by their keys. */
+  readonly #elsewhere = new Map<number, Address>();
 
   constructor(options: ContactsOptions) {
     this.#options = options;
@@ -63,6 +69,7 @@ export class Contacts implements Requester {
     if (!from.id) return this.#sampleStranger(from, to);
     const known = this.table.get(addressKey(from));
     if (!known) return this.#add(now, this.#newcomer(from, from.id), isSample ? to : null);
+    if (isSample) this.#noticeMove(now, known, to);
     if (isSample && (known.sampledTick === 0 || this.tick - known.sampledTick >= OLD_TICKS)) this.#sample(known, to);
     known.pingedTick = this.tick;
     this.table.touch(known);
@@ -192,6 +199,22 @@ export class Contacts implements Requester {
     const { tick } = this;
     const ticks = { addedTick: tick, pingedTick: tick, sampledTick: 0 };
     return { host, port, id: id.slice(), key: addressKey({ host, port }), ...ticks, downHints: 0 };
+  }
+
+  /**
+   * Differs: the reference samples a node once in half an hour, and so believes for as long that it is where it was; with an address
+   * that is no longer its own nobody finds it.
+   */
+  #noticeMove(now: number, node: TableNode, to: Address): void {
+    const { host, port } = this.sampler;
+    if (host === null || (to.host === host && (port === 0 || to.port === port))) return this.#elsewhere.clear();
+    this.#elsewhere.set(node.key, to);
+    if (this.#elsewhere.size < MOVED_NODES) return;
+    const sampler = new NatSampler();
+    for (const seen of this.#elsewhere.values()) sampler.add(seen);
+    this.#elsewhere.clear();
+    this.resample(sampler);
+    this.#options.onMoved(now);
   }
 
   #sample(node: TableNode, to: Address): void {

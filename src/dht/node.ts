@@ -96,6 +96,7 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
       onAdded: (node) => emit({ type: "addNode", node }),
       onRemoved: (node) => emit({ type: "removeNode", node }),
       onNatChanged: () => emit({ type: "natUpdate" }),
+      onMoved: (now) => this.#reachability.moved(now),
     });
     this.#reachability = new Reachability({
       ...options,

@@ -122,6 +122,20 @@ export class Reachability implements Requester, QueryOwner {
     this.#options.onEvent("ephemeral");
   }
 
+  /** Our address is another: whether strangers reach us there is to be seen. */
+  moved(now: number): void {
+    const { isFirewalled, isEphemeral, onEvent } = this.#options;
+    if (!this.isReady) return;
+    this.#checkedHost = null;
+    this.#stableTicks = Math.min(this.#stableTicks, this.#options.stableTicks);
+    this.isFirewalled = isFirewalled;
+    if (!this.isEphemeral) {
+      this.isEphemeral = true; // our id followed from the old one
+      onEvent("ephemeral");
+    }
+    this.#update(now, { onlyFirewall: isEphemeral !== false });
+  }
+
   /** A datagram arrived on that socket. */
   heard(socket: SocketName, from: Address): void {
     if (socket === "server" && this.#probe?.hosts.has(from.host)) this.#probe.heard.add(from.host);

@@ -143,3 +143,19 @@ test("a server that was cut off for 20 s is reached within 10 s of its return", 
   internet.runFor(10_000);
   expect(connect(internet, world.join(null), publicKey).tookMs).not.toBeNull();
 });
+
+test("OM-11 a server with a public address that changes is reached within 30 s, and is persistent again in time", () => {
+  const world = new World(9);
+  const { internet } = world;
+  const server = world.join(null);
+  internet.runFor(25 * 60_000);
+  expect(server.node.isEphemeral).toBe(false);
+  const { publicKey } = listen(internet, server);
+  server.host.move();
+  internet.runFor(30_000);
+  expect(server.node.remoteAddress).toEqual(server.address);
+  const { tookMs } = connect(internet, world.join(world.nat("linux")), publicKey);
+  expect(tookMs).toBeLessThan(USUALLY_WITHIN_MS);
+  internet.runFor(25 * 60_000);
+  expect(server.node.isEphemeral).toBe(false);
+}, 60_000);

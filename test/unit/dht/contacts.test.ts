@@ -16,6 +16,7 @@ class Home {
   readonly added: string[] = [];
   readonly removed: string[] = [];
   natChanges = 0;
+  moves = 0;
   readonly contacts: Contacts;
   #random: SeededRandom;
 
@@ -31,6 +32,7 @@ class Home {
       onAdded: ({ host }) => void this.added.push(host),
       onRemoved: ({ host }) => void this.removed.push(host),
       onNatChanged: () => void this.natChanges++,
+      onMoved: () => void this.moves++,
       ...options,
     });
   }
@@ -329,4 +331,21 @@ test("an id that is kept is a copy: it does not hold the datagram in which it ca
   datagram.set(node.id, 10);
   home.contacts.heard(0, { host: node.host, port: node.port, id: datagram.subarray(10, 42) }, US, true);
   expect(home.contacts.table.get(node.key)!.id.buffer.byteLength).toBe(32);
+});
+
+test("three nodes one after another that see us elsewhere mean that we have moved; one that sees us as before takes it back", () => {
+  const home = new Home();
+  const [here, there] = [
+    { host: "5.9.17.33", port: 1776 },
+    { host: "88.99.3.86", port: 1776 },
+  ];
+  const nodes = [0, 0, 0, 0].map((row) => home.node(row));
+  for (const node of nodes) home.contacts.heard(0, node, here, true);
+  expect(home.contacts.sampler.host).toBe(here.host);
+  for (const to of [there, there, here]) for (const node of nodes.slice(0, 1)) home.contacts.heard(0, node, to, true);
+  for (const node of nodes.slice(0, 2)) home.contacts.heard(0, node, there, true);
+  home.contacts.heard(0, nodes[2]!, there, false); // on the socket that is not meant
+  expect(home.moves).toBe(0);
+  home.contacts.heard(0, nodes[2]!, there, true);
+  expect([home.moves, home.contacts.sampler.host]).toEqual([1, there.host]);
 });

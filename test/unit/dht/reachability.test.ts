@@ -40,6 +40,7 @@ class Standing {
       onAdded: () => {},
       onRemoved: () => {},
       onNatChanged: () => {},
+      onMoved: () => {},
     });
     this.reachability = new Reachability({
       contacts: this.contacts,
