@@ -6,6 +6,7 @@
  * soon, not after five minutes.
  */
 import { type Address, sameAddress } from "../base/address.ts";
+import { addressKey } from "../base/ip4.ts";
 import { blake2b256 } from "../crypto/blake2b.ts";
 import type { KeyPair } from "../crypto/ed25519.ts";
 import { COMMAND } from "../wire/dht.ts";
@@ -21,6 +22,8 @@ const PING_EVERY_MS = 3_000;
 const PINGS = 100;
 /** After a run that no node took: soon, then less so. */
 const RETRY_MS = [1_000, 2_000, 4_000, 8_000];
+/** A relay that sees us elsewhere each time makes us walk once in so long, not with every ping. */
+const MOVE_EVERY_MS = 15_000;
 /** A lost ping is no change; two in a row are. */
 const PING_RETRIES = 1;
 
@@ -51,7 +54,6 @@ export class Announcer implements Requester, QueryOwner {
   #query: Query | null = null;
   /** Of the runs before: handshakes may still come through those. */
   #earlier: readonly ServerRelay[] = [];
-  #found: Reply[] = [];
   #announced: ServerRelay[] = [];
   readonly #pending = new Map<PendingRequest, Reply | ServerRelay>();
   /** Relays of the run before that are to forget us: asked for a token first. */
@@ -59,6 +61,7 @@ export class Announcer implements Requester, QueryOwner {
   #pings = 0;
   #answered = 0;
   #failures = 0;
+  #movedAt = -Infinity;
   #dueAt = Infinity;
 
   constructor(options: AnnouncerOptions) {
@@ -72,7 +75,6 @@ export class Announcer implements Requester, QueryOwner {
     this.#forget(now);
     this.#phase = "walking";
     this.#dueAt = Infinity;
-    this.#found = [];
     const { query } = findPeer(this.target);
     const nodes = this.#query?.closestReplies.map(({ from }) => from) ?? [];
     this.#query = this.#options.query(now, nodes.length > 0 ? { ...query, nodes } : query, this);
@@ -86,17 +88,20 @@ export class Announcer implements Requester, QueryOwner {
   /** Takes the announcement back, then `onClosed`. */
   close(now: number): void {
     if (this.#phase === "closing" || this.#phase === "closed") return;
+    // Those that were just asked may have us already.
+    const asked = this.#phase === "announcing" ? [...this.#pending.values()].map(relayOf) : [];
+    const unique = new Map([...this.relays, ...this.#announced, ...asked].map((each) => [keyOf(each), each]));
     this.#query?.cancel(now);
     this.#forget(now);
     this.#phase = "closing";
     this.#dueAt = Infinity;
-    for (const relay of this.relays) this.#leave(now, relay);
+    for (const relay of unique.values()) this.#leave(now, relay);
     this.relays = [];
     this.#closedMaybe(now);
   }
 
-  replied(_now: number, _query: Query, reply: Reply): void {
-    if (reply.token && reply.from.id) this.#found.push(reply);
+  replied(): void {
+    // The nearest are taken when the walk is over.
   }
 
   finished(now: number, query: Query, _failure: QueryFailure | null): void {
@@ -118,10 +123,7 @@ export class Announcer implements Requester, QueryOwner {
     this.#pending.delete(request);
     if (!asked) return;
     if ("relayAddress" in asked) return this.#onPong(now, asked, reply);
-    if (reply.error === RPC_ERROR.none) {
-      const { host, port } = asked.from;
-      this.#announced.push({ relayAddress: { host, port }, peerAddress: asked.to });
-    }
+    if (reply.error === RPC_ERROR.none) this.#announced.push(relayOf(asked));
     this.#announcedMaybe(now);
   }
 
@@ -174,7 +176,10 @@ export class Announcer implements Requester, QueryOwner {
 
   #onPong(now: number, relay: ServerRelay, reply: Reply): void {
     if (this.#phase !== "holding") return;
-    if (!sameAddress(reply.to, relay.peerAddress)) return this.refresh(now); // it leads to where we were
+    if (!sameAddress(reply.to, relay.peerAddress) && now >= this.#movedAt + MOVE_EVERY_MS) {
+      this.#movedAt = now;
+      return this.refresh(now); // it leads to where we were
+    }
     this.#answered++;
     this.#pingedMaybe(now);
   }
@@ -210,4 +215,15 @@ export class Announcer implements Requester, QueryOwner {
     for (const request of this.#pending.keys()) this.#options.requests.forget(now, request);
     this.#pending.clear();
   }
+}
+
+/** The node that was asked to announce us, and where it saw us when it gave its token. */
+function relayOf(asked: Reply | ServerRelay): ServerRelay {
+  if ("relayAddress" in asked) return asked;
+  const { host, port } = asked.from;
+  return { relayAddress: { host, port }, peerAddress: asked.to };
+}
+
+function keyOf({ relayAddress }: ServerRelay): number {
+  return addressKey(relayAddress);
 }

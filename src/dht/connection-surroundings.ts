@@ -14,6 +14,11 @@ export interface ConnectionSurroundings extends PunchSurroundings {
   mainSocket(): SocketName;
 }
 
+/** Whether it was opened to punch with: it belongs to one peer, and no other may come in by it. */
+export function isPunchSocket(socket: string): boolean {
+  return socket.startsWith("punch-");
+}
+
 /** Where the stream's packets go: to the peer's stream `remoteId` at `to`, from `socket`. */
 export interface Path {
   readonly socket: SocketName;

@@ -10,8 +10,13 @@ import type { CloseReason, StreamOwner, UdxStream } from "../transport/udx/strea
 import type { Path } from "./connection-surroundings.ts";
 import type { Reason } from "./reasons.ts";
 
-/** What may wait for a path. Full: `send` says no, and keeps nothing. */
+/** What may wait for a path. Full: `send` says so; what is sent all the same is kept, for it is the caller's own memory. */
 const MAX_WAITING_BYTES = 1 << 20;
+/**
+ * After our end the other side's words are all we hear of it, its keep-alives among them. When as many of ours would have come in vain
+ * it is gone: a minute, usually.
+ */
+const SILENT_KEEP_ALIVES = 12;
 const MAX_EARLY_PACKETS = 16;
 
 /** Why a connection is over. Null: both sides ended it. */
@@ -55,11 +60,14 @@ export class Connection {
   #isEnding = false;
   #isFull = false;
   #isPaused = false;
+  #silentAt = Infinity;
+  readonly #silentMs: number;
   /** Bytes that came while it was paused. */
   #unread = 0;
   #why: ConnectionEnd = null;
   /** What came before we had the keys: the other side's first packets may overtake its answer. */
   #early: Uint8Array[] = [];
+  #hasEarlyEnd = false;
 
   constructor(options: {
     readonly isInitiator: boolean;
@@ -72,6 +80,7 @@ export class Connection {
     this.isInitiator = options.isInitiator;
     this.#random = options.random;
     this.#keepAliveMs = options.keepAliveMs;
+    this.#silentMs = options.keepAliveMs * SILENT_KEEP_ALIVES;
     this.#onClosed = options.onClosed;
     this.stream = options.open(this.#ofStream);
   }
@@ -100,11 +109,15 @@ export class Connection {
     const keys = { sendKey, receiveKey, handshakeHash };
     const options = { random: this.#random, isInitiator: this.isInitiator, keepAliveMs: this.#keepAliveMs, ...keys };
     this.#channel = new SecretChannel(now, options, this.#ofChannel);
-    for (const bytes of this.#early.splice(0)) this.#channel.receive(now, bytes);
+    const wasFull = this.#isFull;
+    this.#isFull = false; // or not, if this fills the stream
     for (const message of this.#waiting.splice(0)) this.#channel.send(now, message);
     this.#waitingBytes = 0;
-    if (this.#isEnding) this.stream.end();
-    else this.#tellRoom();
+    if (this.#isEnding) this.#end(now);
+    else if (wasFull && !this.#isFull) this.owner.writable(this);
+    // What came early is heard last: whoever answers it must not overtake what waited.
+    for (const bytes of this.#early.splice(0)) this.#channel?.receive(now, bytes);
+    if (this.#hasEarlyEnd && !this.isClosed) this.owner.ended(this);
   }
 
   /** One message, in order. False when that is enough for now: `writable` will say when it is not. */
@@ -136,10 +149,15 @@ export class Connection {
   }
 
   /** Nothing more is sent; the other side may go on. */
-  end(): void {
+  end(now: number): void {
     if (this.isClosed || this.#isEnding) return;
     this.#isEnding = true;
-    if (this.stream.isConnected) this.stream.end();
+    if (this.stream.isConnected) this.#end(now);
+  }
+
+  #end(now: number): void {
+    this.stream.end();
+    if (this.#keepAliveMs > 0) this.#silentAt = now + this.#silentMs;
   }
 
   destroy(now: number, why: ConnectionEnd = "destroyed"): void {
@@ -150,13 +168,18 @@ export class Connection {
 
   advance(now: number): void {
     if (!this.#isEnding) this.#channel?.advance(now);
+    else if (now >= this.#silentAt && this.#isPaused)
+      this.#silentAt = now + this.#silentMs; // it may not speak
+    else if (now >= this.#silentAt) this.destroy(now, "timeout");
   }
 
   deadline(): number {
-    return this.#isEnding || this.isClosed ? Infinity : (this.#channel?.deadline() ?? Infinity);
+    if (this.isClosed) return Infinity;
+    return this.#isEnding ? this.#silentAt : (this.#channel?.deadline() ?? Infinity);
   }
 
   #read(now: number, bytes: Uint8Array): void {
+    if (this.#silentAt < Infinity) this.#silentAt = now + this.#silentMs;
     if (this.#channel) this.#channel.receive(now, bytes);
     else this.#early.push(bytes.slice());
     if (this.#isPaused) this.#unread += bytes.length;
@@ -164,7 +187,7 @@ export class Connection {
   }
 
   #tellRoom(): void {
-    if (!this.#isFull) return;
+    if (!this.#isFull || this.isClosed) return;
     this.#isFull = false;
     this.owner.writable(this);
   }
@@ -180,7 +203,10 @@ export class Connection {
 
   readonly #ofStream: StreamOwner = {
     data: (now, _stream, bytes) => this.#read(now, bytes),
-    ended: () => this.owner.ended(this),
+    ended: () => {
+      if (this.#channel) this.owner.ended(this);
+      else this.#hasEarlyEnd = true; // told after what came before it
+    },
     message: (now, _stream, bytes) => this.#channel?.receiveUnordered(now, bytes),
     writable: () => this.#tellRoom(),
     closed: (now, _stream, reason) => this.#close(now, reason),

@@ -2,6 +2,7 @@
 import type { Address } from "../base/address.ts";
 import { blake2b256 } from "../crypto/blake2b.ts";
 import type { KeyPair } from "../crypto/ed25519.ts";
+import type { NoiseSession } from "../crypto/noise.ts";
 import { Udx } from "../transport/udx/udx.ts";
 import { COMMAND } from "../wire/dht.ts";
 import { decodeRelayedHandshake } from "../wire/handshake.ts";
@@ -10,8 +11,10 @@ import type { NoisePayload } from "../wire/noise-payload.ts";
 import { encodeRequest, encodeResponse, type Request, RPC_ERROR } from "../wire/rpc.ts";
 import { Announcer } from "./announcer.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
-import type { ConnectionSurroundings, Path } from "./connection-surroundings.ts";
+import { type ConnectionSurroundings, isPunchSocket, type Path } from "./connection-surroundings.ts";
 import { Connector, type ConnectorOptions } from "./connector.ts";
+import { HandshakeGate } from "./handshake-gate.ts";
+import { PunchRation } from "./holepuncher.ts";
 import {
   type Call,
   Listener,
@@ -23,9 +26,8 @@ import {
 import type { Reach } from "./probing.ts";
 import type { SocketName } from "./requests.ts";
 
-/** New handshakes a second, each of which takes 3 ms; and how many at once after silence. Beyond: ignored, their clients try again. */
-const HANDSHAKES_PER_SECOND = 50;
-const HANDSHAKE_BURST = 100;
+/** Calls of ours that ask for their servers at once: a server takes so many from one network. Full: the next one waits for its turn. */
+const MAX_SHAKING = 32;
 
 /** A punch socket stays so long after its stream: the other side may not have heard the end. */
 const LINGER_MS = 10_000;
@@ -55,12 +57,17 @@ export interface ServerOwner {
 }
 
 export interface ConnectionsOptions {
-  readonly around: Omit<ConnectionSurroundings, "openSocket" | "closeSocket" | "probe">;
+  readonly around: Omit<ConnectionSurroundings, "openSocket" | "closeSocket" | "probe" | "punchRation">;
   readonly send: (socket: SocketName, to: Address, datagram: Uint8Array, segmentBytes: number) => void;
   readonly id: (socket: SocketName) => Uint8Array | null;
   readonly emit: (output: ConnectionOutput) => void;
   readonly keepAliveMs: number;
+  /** Whether someone at that host has shown lately that it receives there, so that it may be sent more than it sent. */
+  readonly isVerified: (now: number, host: string) => boolean;
 }
+
+/** A relayed message for a server of this node: taken, or not to be answered before its sender has shown that it is there. */
+export type Taken = "taken" | "unverified" | "not ours";
 
 export class Connections {
   readonly #options: ConnectionsOptions;
@@ -68,18 +75,23 @@ export class Connections {
   readonly #udx = new Udx();
   readonly #servers = new Map<string, Server>();
   readonly #connectors = new Map<Connection, Connector>();
+  /** Calls that wait until fewer are shaking hands. */
+  readonly #queued = new Map<Connection, (now: number) => void>();
   readonly #connections = new Set<Connection>();
+  readonly #gate: HandshakeGate;
   /** Sockets that nothing uses any more, and when they are closed. */
   #leaving: { readonly socket: SocketName; readonly at: number }[] = [];
   #sockets = 0;
-  /** When the gate for new handshakes will be wide open again. */
-  #gateFullAt = -Infinity;
+  /** Whether the answer to what came last would have been too much for where it came from. */
+  #isHeldBack = false;
 
   constructor(options: ConnectionsOptions) {
     const { emit } = options;
     this.#options = options;
+    this.#gate = new HandshakeGate(options.around.random);
     this.#around = {
       ...options.around,
+      punchRation: new PunchRation(),
       openSocket: () => {
         const socket: SocketName = `punch-${++this.#sockets}`;
         emit({ type: "openSocket", socket });
@@ -96,6 +108,14 @@ export class Connections {
 
   get size(): number {
     return this.#connections.size;
+  }
+
+  /** What is under way; all of it comes back to nothing when nobody wants anything. */
+  get counts() {
+    let calls = 0;
+    for (const { listener } of this.#servers.values()) calls += listener.size;
+    const calling = this.#connectors.size + this.#queued.size;
+    return { streams: this.#connections.size, calling, calls, leavingSockets: this.#leaving.length };
   }
 
   /** Listens under a key; null when a server of this node does already. */
@@ -123,7 +143,7 @@ export class Connections {
       freeStreamId: () => this.#udx.freeId(this.#around.random),
       relays: () => announcer.relays,
       isRelay: (address) => announcer.isRelay(address),
-      reply: (request, answer) => this.#reply(request, answer, target),
+      reply: (at, request, answer) => this.#reply(at, request, answer, target),
     };
     const listener: Listener = new Listener(options, around, {
       admits: (remotePublicKey, payload, client) => owner.admits(remotePublicKey, payload, client),
@@ -136,7 +156,7 @@ export class Connections {
         const connection = calls.get(call)!;
         calls.delete(call);
         connection.owner = owner.connected(call.session.remotePublicKey, connection);
-        connection.start(at, call.session, path);
+        this.#start(at, connection, call.session, path);
       },
       abandoned: (at, call) => {
         calls.get(call)?.destroy(at);
@@ -160,18 +180,46 @@ export class Connections {
     const streamId = this.#udx.freeId(this.#around.random);
     const connection = this.#open(true, streamId, (at, path) => this.#connectors.get(connection)?.reached(at, path));
     connection.owner = owner;
-    const connector = new Connector(now, { ...options, streamId }, this.#around, {
-      connected: (at, path, session) => {
-        this.#connectors.delete(connection);
-        connection.start(at, session, path);
-      },
-      failed: (at, reason) => {
-        this.#connectors.delete(connection);
-        connection.destroy(at, reason);
-      },
+    this.#queued.set(connection, (startedAt) => {
+      const connector = new Connector(startedAt, { ...options, streamId }, this.#around, {
+        connected: (at, path, session) => {
+          this.#connectors.delete(connection);
+          this.#start(at, connection, session, path);
+        },
+        failed: (at, reason) => {
+          this.#connectors.delete(connection);
+          connection.destroy(at, reason);
+        },
+      });
+      if (!connector.isDone) this.#connectors.set(connection, connector);
     });
-    if (!connector.isDone) this.#connectors.set(connection, connector);
+    this.#beginQueued(now);
     return connection;
+  }
+
+  #beginQueued(now: number): void {
+    for (const [connection, begin] of this.#queued) {
+      if (this.#shaking() >= MAX_SHAKING) return;
+      this.#queued.delete(connection);
+      begin(now);
+    }
+  }
+
+  #shaking(): number {
+    let count = 0;
+    for (const connector of this.#connectors.values()) if (connector.isShaking) count++;
+    return count;
+  }
+
+  /** Unless whoever was told of it has destroyed it: then the socket is nobody's. */
+  #start(now: number, connection: Connection, session: NoiseSession, path: Path): void {
+    connection.start(now, session, path);
+    if (!connection.remote) this.#leave(now, path.socket);
+  }
+
+  /** A punch socket that its stream no longer needs. */
+  #leave(now: number, socket: string): void {
+    if (isPunchSocket(socket)) this.#leaving.push({ socket: socket as SocketName, at: now + LINGER_MS });
   }
 
   /** Servers announce themselves anew: the network, or our place in it, is another. */
@@ -185,19 +233,26 @@ export class Connections {
     return datagram.length <= 1 || this.#udx.receive(now, socket, from, datagram);
   }
 
-  /** A handshake or a hole punching message. False when it is for no server of ours, but to be relayed. */
-  relayed(now: number, socket: SocketName, from: Address, { tid, to, command, target, value }: Request): boolean {
+  /** A handshake or a hole punching message in a datagram of so many bytes. Not ours: it is for another's server. */
+  relayed(
+    now: number,
+    socket: SocketName,
+    from: Address,
+    { tid, to, command, target, value }: Request,
+    bytes: number,
+  ): Taken {
     const server = target && this.#servers.get(target.toHex());
-    if (!server || !value) return false;
-    const request = { command, socket, from: { host: from.host, port: from.port }, to, tid };
+    if (!server || !value) return "not ours";
+    this.#isHeldBack = false;
+    const request = { command, socket, from: { host: from.host, port: from.port }, to, tid, bytes };
     if (command === COMMAND.peerHandshake) {
       const message = decodeRelayedHandshake(value);
-      if (message) server.listener.handshake(now, request, message, () => this.#passesGate(now));
+      if (message) server.listener.handshake(now, request, message, (hosts) => this.#gate.passes(now, hosts));
     } else {
       const message = decodeRelayedHolepunch(value);
       if (message) server.listener.holepunch(now, request, message);
     }
-    return true;
+    return this.#isHeldBack ? "unverified" : "taken";
   }
 
   advance(now: number): void {
@@ -206,11 +261,9 @@ export class Connections {
       listener.advance(now);
     }
     for (const connector of this.#connectors.values()) connector.advance(now);
+    this.#beginQueued(now);
     for (const connection of this.#connections) connection.advance(now);
-    this.#udx.advance(now);
-    for (const { socket, to, datagram, segmentBytes } of this.#udx.drain()) {
-      this.#options.send(socket as SocketName, to, datagram, segmentBytes);
-    }
+    this.#sendStreams(now);
     while (this.#leaving.length > 0 && now >= this.#leaving[0]!.at)
       this.#around.closeSocket(this.#leaving.shift()!.socket);
   }
@@ -227,7 +280,26 @@ export class Connections {
 
   /** Ends every connection at once. */
   destroy(now: number): void {
+    for (const { listener } of this.#servers.values()) listener.endAll(now);
     for (const connection of this.#connections) connection.destroy(now);
+  }
+
+  /** The sockets are about to close. Streams on those that come back go on after `resume`; all that needs the others ends here. */
+  suspend(now: number): void {
+    for (const { listener } of this.#servers.values()) listener.endAll(now);
+    for (const connection of this.#connections) {
+      const { remote } = connection;
+      if (!remote || isPunchSocket(remote.socket)) connection.destroy(now, "SUSPENDED");
+    }
+    this.#sendStreams(now); // the last words
+    for (const { socket } of this.#leaving.splice(0)) this.#around.closeSocket(socket);
+  }
+
+  #sendStreams(now: number): void {
+    this.#udx.advance(now);
+    for (const { socket, to, datagram, segmentBytes } of this.#udx.drain()) {
+      this.#options.send(socket as SocketName, to, datagram, segmentBytes);
+    }
   }
 
   /** `onReached`: the first packet came before there was a path, and this is where from. */
@@ -256,31 +328,32 @@ export class Connections {
 
   #onClosed(now: number, connection: Connection): void {
     this.#connections.delete(connection);
+    this.#queued.delete(connection);
     const connector = this.#connectors.get(connection);
     this.#connectors.delete(connection);
     connector?.cancel(now);
-    const socket = connection.remote?.socket as SocketName | undefined;
-    if (socket?.startsWith("punch-")) this.#leaving.push({ socket, at: now + LINGER_MS });
+    if (connection.remote) this.#leave(now, connection.remote.socket);
   }
 
   #probed(now: number, socket: SocketName, from: Address): void {
+    if (!isPunchSocket(socket)) return;
     for (const connector of this.#connectors.values()) if (connector.probed(now, socket, from)) return;
     for (const { listener } of this.#servers.values()) if (listener.probed(socket, from)) return;
   }
 
-  #passesGate(now: number): boolean {
-    const fullAt = Math.max(now, this.#gateFullAt) + 1000 / HANDSHAKES_PER_SECOND;
-    if (fullAt - now > (1000 * HANDSHAKE_BURST) / HANDSHAKES_PER_SECOND) return false;
-    this.#gateFullAt = fullAt;
-    return true;
-  }
-
-  #reply({ tid, command }: RelayedRequest, { socket, to, isLast, value }: RelayedAnswer, target: Uint8Array): void {
-    const { send, id } = this.#options;
+  /** Not where nobody may be, and in more bytes than came: senders can be forged, and relays named. */
+  #reply(
+    now: number,
+    { tid, command, bytes }: RelayedRequest,
+    { socket, to, isLast, value }: RelayedAnswer,
+    target: Uint8Array,
+  ): void {
+    const { send, id, isVerified } = this.#options;
     const shared = { tid, to, id: id(socket), token: null, value };
     const datagram = isLast
       ? encodeResponse({ ...shared, closerNodes: null, error: RPC_ERROR.none })
       : encodeRequest({ ...shared, command, target, isInternal: false, isBrief: false });
-    send(socket, to, datagram, 0);
+    if (datagram.length > bytes && !isVerified(now, to.host)) this.#isHeldBack = true;
+    else send(socket, to, datagram, 0);
   }
 }

@@ -22,7 +22,7 @@ import {
   type RelayPair,
 } from "../wire/noise-payload.ts";
 import { INTERNAL, RPC_ERROR } from "../wire/rpc.ts";
-import type { ConnectionSurroundings, Path } from "./connection-surroundings.ts";
+import { type ConnectionSurroundings, isPunchSocket, type Path } from "./connection-surroundings.ts";
 import { Holepuncher } from "./holepuncher.ts";
 import { findPeer } from "./operations.ts";
 import type { Query, QueryOwner } from "./query.ts";
@@ -33,8 +33,13 @@ import { SecurePayloads } from "./secure-payloads.ts";
 /** Handshakes under way at once; one more when relays were known beforehand. */
 const MAX_HANDSHAKES = 2;
 const FIND_RETRIES = 3;
+/** A round's message makes four hops there and back, any of which may lose it. Differs: the reference asks four times. */
+const ROUND_RETRIES = 7;
 /** How long a peer that must come to us may take. */
 const WAIT_MS = 10_000;
+/** Nodes that are tried, and the time that takes. Full: it failed. Nodes that say they know the server and do not could go on for ever. */
+const MAX_TRIED = 32;
+const LONGEST_SHAKING_MS = 30_000;
 /** A peer that does not know its NAT yet is asked again after this. */
 const UNKNOWN_WAIT_MS = 1_000;
 
@@ -63,6 +68,8 @@ interface Agreed {
   readonly payload: NoisePayload;
   /** The node that it went through. */
   readonly via: Address;
+  /** The socket that it left from. */
+  readonly socket: SocketName;
   /** The server, as it is reached; `via` itself when it answered without a relay. */
   readonly server: Address;
   /** We, as `via` sees us. */
@@ -76,11 +83,13 @@ export class Connector implements Requester, QueryOwner {
   readonly options: ConnectorOptions;
   readonly #around: ConnectionSurroundings;
   readonly #owner: ConnectorOwner;
-  readonly #noise: NoiseHandshake;
+  readonly #ephemeralKeyPair: KeyPair;
+  readonly #helloPayload: Uint8Array;
+  #noise: NoiseHandshake;
   /** The same bytes for every relay: the server tells repeats by them. */
   readonly #hello: Uint8Array;
   readonly #target: Uint8Array;
-  readonly #handshakes = new Map<PendingRequest, Address>();
+  readonly #handshakes = new Map<PendingRequest, Omit<Path, "remoteId">>();
   /** Nodes that are to be tried, and all that were. */
   readonly #toTry: Address[] = [];
   readonly #tried: Address[] = [];
@@ -100,34 +109,27 @@ export class Connector implements Requester, QueryOwner {
   #reachedEarly: Omit<Path, "remoteId"> | null = null;
 
   constructor(now: number, options: ConnectorOptions, around: ConnectionSurroundings, owner: ConnectorOwner) {
-    const { keyPair, remotePublicKey, streamId, localConnection } = options;
+    const { remotePublicKey, streamId, localConnection } = options;
     this.options = options;
     this.#around = around;
     this.#owner = owner;
     this.#target = blake2b256(remotePublicKey);
-    this.#noise = new NoiseHandshake({
-      pattern: "IK",
-      isInitiator: true,
-      prologue: NS_PEER_HANDSHAKE,
-      staticKeyPair: keyPair,
-      ephemeralKeyPair: keyPairFromSeed(around.random.bytes(32)),
-      remotePublicKey,
-    });
+    this.#ephemeralKeyPair = keyPairFromSeed(around.random.bytes(32));
+    this.#noise = this.#freshNoise();
     const own = around.publicAddress();
-    const hello = this.#noise.send(
-      encodeNoisePayload({
-        error: PAYLOAD_ERROR.none,
-        firewall: own ? FIREWALL.open : FIREWALL.unknown,
-        holepunch: null,
-        addresses4: [...(own ? [own] : []), ...(localConnection ? around.localAddresses() : [])],
-        addresses6: [],
-        udx: { reusableSocket: false, id: streamId, seq: 0 },
-        secretStream: true,
-        relayThrough: null,
-        relayAddresses: null,
-      }),
-    );
-    this.#hello = hello ?? new Uint8Array(0); // null for a key that is no point: nobody will answer
+    this.#helloPayload = encodeNoisePayload({
+      error: PAYLOAD_ERROR.none,
+      firewall: own ? FIREWALL.open : FIREWALL.unknown,
+      holepunch: null,
+      addresses4: [...(own ? [own] : []), ...(localConnection ? around.localAddresses() : [])],
+      addresses6: [],
+      udx: { reusableSocket: false, id: streamId, seq: 0 },
+      secretStream: true,
+      relayThrough: null,
+      relayAddresses: null,
+    });
+    this.#hello = this.#noise.send(this.#helloPayload) ?? new Uint8Array(0); // null for a key that is no point: nobody will answer
+    this.#after(now + LONGEST_SHAKING_MS, (at) => this.#failShaking(at));
     this.#toTry.push(...options.relayAddresses);
     const { query } = findPeer(this.#target);
     const nodes = options.relayAddresses.length > 0 ? { nodes: options.relayAddresses } : {};
@@ -140,21 +142,34 @@ export class Connector implements Requester, QueryOwner {
     return this.#phase === "done";
   }
 
-  /** The first packet of the stream came from there: the server reached us. Before its answer did, perhaps: then it waits. */
-  reached(now: number, path: Omit<Path, "remoteId">): void {
-    if (this.#agreed) this.#connect(now, path);
-    else this.#reachedEarly = { socket: path.socket, to: path.to };
+  /**
+   * The first packet of the stream came from there: the server reached us. Before its answer did, perhaps: then it waits. Not by a
+   * socket that another call punches with.
+   */
+  reached(now: number, { socket, to }: Omit<Path, "remoteId">): void {
+    if (isPunchSocket(socket) && !this.#puncher?.has(socket)) return;
+    if (this.#agreed) this.#connect(now, { socket, to });
+    else this.#reachedEarly ??= { socket, to: { host: to.host, port: to.port } };
   }
 
-  /** A probe came to one of the punch sockets. */
+  /**
+   * A probe came to one of the punch sockets. Differs: it must be from a host that the server is known at; the reference takes the
+   * first that comes, and so whoever guesses the port can lead the stream astray.
+   */
   probed(now: number, socket: SocketName, from: Address): boolean {
     if (!this.#puncher?.has(socket)) return false;
-    if (this.#phase === "punching" && this.#agreed) this.#connect(now, { socket, to: from });
+    const hosts = [this.#server, ...this.#puncher.remoteAddresses].map((address) => address?.host);
+    if (this.#phase === "punching" && hosts.includes(from.host)) this.#connect(now, { socket, to: from });
     return true;
   }
 
   cancel(now: number): void {
     this.#finish(now, null);
+  }
+
+  /** Whether it still asks nodes for the server. */
+  get isShaking(): boolean {
+    return this.#phase === "shaking";
   }
 
   advance(now: number): void {
@@ -187,10 +202,10 @@ export class Connector implements Requester, QueryOwner {
       this.#roundRequest = null;
       return heard(now, reply);
     }
-    const via = this.#handshakes.get(request);
-    if (!via) return;
+    const asked = this.#handshakes.get(request);
+    if (!asked) return;
     this.#handshakes.delete(request);
-    if (!this.#agree(now, via, reply)) this.#tryMore(now);
+    if (!this.#agree(now, asked, reply)) this.#tryMore(now);
   }
 
   failed(now: number, request: PendingRequest): void {
@@ -211,7 +226,8 @@ export class Connector implements Requester, QueryOwner {
     while (this.#handshakes.size < limit && this.#toTry.length > 0) {
       const { host, port } = this.#toTry.shift()!;
       const to = { host, port };
-      if (this.#tried.some((tried) => sameAddress(tried, to))) continue;
+      const isTried = this.#tried.some((tried) => sameAddress(tried, to));
+      if (isTried || this.#tried.length >= MAX_TRIED || port === 0) continue;
       this.#tried.push(to);
       const value = encodeRelayedHandshake({
         mode: MODE.fromClient,
@@ -225,47 +241,71 @@ export class Connector implements Requester, QueryOwner {
         command: COMMAND.peerHandshake,
         target: this.#target,
         value,
+        socket: this.#around.mainSocket(), // the stream may have to go on by the same
         timeoutMs: TIMEOUT_MS,
       };
-      this.#handshakes.set(this.#around.requests.start(now, outgoing, this), to);
+      const request = this.#around.requests.start(now, outgoing, this);
+      this.#handshakes.set(request, { socket: outgoing.socket, to });
     }
     this.#exhaustedMaybe(now);
   }
 
   #exhaustedMaybe(now: number): void {
     if (this.#phase !== "shaking" || this.#query || this.#handshakes.size > 0 || this.#toTry.length > 0) return;
+    this.#failShaking(now);
+  }
+
+  #failShaking(now: number): void {
     this.#fail(now, this.#wasFound ? "PEER_CONNECTION_FAILED" : "PEER_NOT_FOUND");
   }
 
+  #freshNoise(): NoiseHandshake {
+    const { keyPair: staticKeyPair, remotePublicKey } = this.options;
+    const keys = { staticKeyPair, ephemeralKeyPair: this.#ephemeralKeyPair, remotePublicKey };
+    return new NoiseHandshake({ pattern: "IK", isInitiator: true, prologue: NS_PEER_HANDSHAKE, ...keys });
+  }
+
+  /** What a relay passed off as the server's answer spoils the handshake; the next relay's must still be taken. */
+  #receiveNoise(bytes: Uint8Array): Uint8Array | null {
+    const plain = this.#noise.receive(bytes);
+    if (plain) return plain;
+    this.#noise = this.#freshNoise();
+    this.#noise.send(this.#helloPayload); // the same keys and words, so the same bytes
+    return null;
+  }
+
   /** Whether the answer is one of the server's own. */
-  #agree(now: number, via: Address, reply: Reply): boolean {
+  #agree(now: number, asked: Omit<Path, "remoteId">, reply: Reply): boolean {
+    const via = asked.to;
     const message = reply.value && reply.error === RPC_ERROR.none ? decodeRelayedHandshake(reply.value) : null;
     if (this.#phase !== "shaking" || message?.mode !== MODE.reply || !sameAddress(reply.from, via)) return false;
-    const plain = message.noise.length > 0 ? this.#noise.receive(message.noise) : null;
+    const isPossible = message.noise.length > 0 && message.peerAddress?.port !== 0;
+    const plain = isPossible ? this.#receiveNoise(message.noise) : null;
     const payload = plain && decodeNoisePayload(plain);
     const { session } = this.#noise;
-    if (!payload || !session) return false;
+    if (!plain || !session) return false;
     this.#stopLooking(now);
-    if (payload.version !== NOISE_PAYLOAD_VERSION) this.#fail(now, "SERVER_INCOMPATIBLE");
+    if (!payload) this.#fail(now, "SERVER_ERROR");
+    else if (payload.version !== NOISE_PAYLOAD_VERSION) this.#fail(now, "SERVER_INCOMPATIBLE");
     else if (payload.error !== PAYLOAD_ERROR.none || !payload.udx) this.#fail(now, "SERVER_ERROR");
     else {
       const server = message.peerAddress ?? via;
       const secure = new SecurePayloads(this.#around.random, session.handshakeHash);
-      this.#agreed = { session, payload, via, server, client: reply.to, secure };
+      this.#agreed = { session, payload, via, socket: asked.socket, server, client: reply.to, secure };
       this.#server = server;
       this.#findPath(now, this.#agreed);
     }
     return true;
   }
 
-  #findPath(now: number, { payload, via, server, client }: Agreed): void {
+  #findPath(now: number, { payload, via, socket, server, client }: Agreed): void {
     const isRelayed = !sameAddress(server, via);
     const isPunchable = (payload.holepunch?.relays.length ?? 0) > 0;
     if (this.#reachedEarly) return this.#connect(now, this.#reachedEarly);
-    if (!isRelayed) return this.#connect(now, { socket: this.#around.mainSocket(), to: via });
+    if (!isRelayed) return this.#connect(now, { socket, to: via });
     if (payload.firewall === FIREWALL.open || !isPunchable) {
-      const to = payload.addresses4.find(({ host }) => !isBogon(host)) ?? server;
-      return this.#connect(now, { socket: this.#around.mainSocket(), to });
+      const to = payload.addresses4.find(({ host, port }) => !isBogon(host) && port !== 0) ?? server;
+      return this.#connect(now, { socket, to });
     }
     if (this.#around.publicAddress()) {
       this.#phase = "waiting";
@@ -277,7 +317,7 @@ export class Connector implements Requester, QueryOwner {
 
   /** Behind one public address: perhaps in one network, too. */
   #tryLan(now: number, payload: NoisePayload): void {
-    const candidates = payload.addresses4.filter(({ host }) => !isReservedAddress(host));
+    const candidates = payload.addresses4.filter(({ host, port }) => !isReservedAddress(host) && port !== 0);
     const to = matchAddress(this.#around.localAddresses(), candidates) ?? candidates[0];
     if (!to) return;
     const ping = { to, isInternal: true, command: INTERNAL.ping };
@@ -299,8 +339,8 @@ export class Connector implements Requester, QueryOwner {
     const remoteAddress = this.options.fastOpen ? this.#server : null;
     this.#send(now, { to: relay.relayAddress, peerAddress: relay.peerAddress, remoteAddress }, (at, reply, said) => {
       if (!said) return this.#abort(at, "HOLEPUNCH_ABORTED");
-      const known = said.firewall === FIREWALL.unknown;
-      if (known) this.#after(at + UNKNOWN_WAIT_MS, (later) => this.#probed(later, reply, isFirst));
+      if (said.firewall === FIREWALL.unknown)
+        this.#after(at + UNKNOWN_WAIT_MS, (later) => this.#probed(later, reply, isFirst));
       else this.#probed(at, reply, isFirst);
     });
   }
@@ -331,7 +371,7 @@ export class Connector implements Requester, QueryOwner {
     const terms = { to: via, peerAddress: this.#server!, remoteAddress: null, punching: true, token };
     this.#send(now, { ...terms, remoteToken: this.#serverToken }, (at, _reply, said) => {
       if (!said?.punching) return this.#abort(at, "REMOTE_NOT_HOLEPUNCHING");
-      if (!puncher.punch(at)) this.#abort(at, "HOLEPUNCH_ABORTED");
+      if (puncher.punch(at) !== "punching") this.#abort(at, "HOLEPUNCH_ABORTED");
     });
   }
 
@@ -374,6 +414,7 @@ export class Connector implements Requester, QueryOwner {
       target: this.#target,
       value,
       socket,
+      retries: ROUND_RETRIES,
       timeoutMs: TIMEOUT_MS,
     };
     const request = this.#around.requests.start(now, outgoing, this);
@@ -438,6 +479,7 @@ export class Connector implements Requester, QueryOwner {
   }
 
   #stopLooking(now: number): void {
+    this.#dueAt = Infinity;
     this.#query?.cancel(now);
     this.#query = null;
     for (const request of this.#handshakes.keys()) this.#around.requests.forget(now, request);

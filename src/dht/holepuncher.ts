@@ -18,9 +18,31 @@ const MAX_REOPENS = 3;
 /** Addresses of the peer that are kept. Full: further ones are ignored. */
 const MAX_REMOTE = 64;
 
+/**
+ * Punches against random NATs at once, of one node: with 256 sockets each when the NAT is ours, with 50 probes a second when it is
+ * the peer's. Differs: the reference has one at a time of both, and 20 s of rest after each.
+ */
+const MOST_PUNCHES = { sockets: 2, ports: 8 };
+
+export class PunchRation {
+  readonly #underWay = { sockets: 0, ports: 0 };
+
+  /** False when that is enough for now. */
+  take(kind: keyof typeof MOST_PUNCHES): boolean {
+    if (this.#underWay[kind] >= MOST_PUNCHES[kind]) return false;
+    this.#underWay[kind]++;
+    return true;
+  }
+
+  giveBack(kind: keyof typeof MOST_PUNCHES): void {
+    this.#underWay[kind]--;
+  }
+}
+
 /** What a puncher needs of the node it is part of. */
 export interface PunchSurroundings {
   readonly random: Random;
+  readonly punchRation: PunchRation;
   readonly requests: Requests;
   /** Whether strangers reach this node. */
   isOpen(): boolean;
@@ -55,6 +77,8 @@ export class Holepuncher implements Requester {
   readonly #onExhausted: (now: number) => void;
   #remote: RemoteAddress[] = [];
   #probing: Probing | null = null;
+  /** Of the ration, until it settles. */
+  #taken: keyof typeof MOST_PUNCHES | null = null;
   #pings = new Set<PendingRequest>();
   #tried = new Set<string>();
   #isSecondTry = false;
@@ -104,22 +128,27 @@ export class Holepuncher implements Requester {
     this.#conclude(now);
   }
 
-  /** Begins to probe. False when there is nothing to do. */
-  punch(now: number): boolean {
-    const { random, openSocket, probe } = this.#around;
+  /** Begins to probe. Nothing: there is no address that probes may go to, or both NATs are random. */
+  punch(now: number): "punching" | "busy" | "nothing" {
+    const { random, punchRation, openSocket, probe } = this.#around;
+    const isLocalRandom = this.nat.firewall === FIREWALL.random;
+    const isRemoteRandom = this.remoteFirewall === FIREWALL.random;
+    const kind = isLocalRandom ? "sockets" : isRemoteRandom ? "ports" : null;
+    if (kind && !punchRation.take(kind)) return "busy";
+    this.#taken = kind;
     this.#probing = Probing.start(now, {
       random,
       isInitiator: this.#isInitiator,
-      isLocalRandom: this.nat.firewall === FIREWALL.random,
-      isRemoteRandom: this.remoteFirewall === FIREWALL.random,
+      isLocalRandom,
+      isRemoteRandom,
       socket: this.socket,
       verified: this.#remote.filter(({ isVerified }) => isVerified),
-      unverified: this.#remote.filter(({ isVerified }) => !isVerified),
       openSocket: () => openSocket.call(this.#around),
       probe: (socket, to, reach) => probe.call(this.#around, socket, to, reach),
     });
     this.isPunching = this.#probing !== null;
-    return this.isPunching;
+    if (!this.isPunching) this.#returnRation();
+    return this.isPunching ? "punching" : "nothing";
   }
 
   /** Whether a datagram on that socket is for this puncher. */
@@ -135,6 +164,7 @@ export class Holepuncher implements Requester {
       if (each !== socket) this.#around.closeSocket(each);
     }
     this.#forgetPings(now);
+    this.#returnRation();
     this.#probing = null;
     this.#waiting = null;
   }
@@ -204,6 +234,11 @@ export class Holepuncher implements Requester {
     this.#isSecondTry = false;
     this.#sample(now);
     this.#conclude(now);
+  }
+
+  #returnRation(): void {
+    if (this.#taken) this.#around.punchRation.giveBack(this.#taken);
+    this.#taken = null;
   }
 
   #forgetPings(now: number): void {

@@ -2,10 +2,12 @@
  * The side that is called: answers handshakes for one key, and finds a path with whoever it admits. Source: hyperdht lib/server.js;
  * specification §12, §13.4.
  *
- * Differs: there is a gate before any key agreement, which takes 3 ms, and a bound on connections that are being made.
+ * Differs: there is a gate before any key agreement, a bound on connections that are being made, and a memory for handshakes: one that
+ * is sent again long after it was dealt with does nothing, where the reference would connect once more.
  */
 import type { Address } from "../base/address.ts";
 import { isPrivateAddress, matchAddress } from "../base/address-classes.ts";
+import { BoundedMap } from "../base/bounded-map.ts";
 import { prefix24 } from "../base/ip4.ts";
 import { type KeyPair, keyPairFromSeed } from "../crypto/ed25519.ts";
 import { NS_PEER_HANDSHAKE } from "../crypto/namespaces.ts";
@@ -22,7 +24,7 @@ import {
   PAYLOAD_ERROR,
 } from "../wire/noise-payload.ts";
 import { RELAYS, type ServerRelay } from "./announcer.ts";
-import type { ConnectionSurroundings, Path } from "./connection-surroundings.ts";
+import { type ConnectionSurroundings, isPunchSocket, type Path } from "./connection-surroundings.ts";
 import { Holepuncher, isAmong } from "./holepuncher.ts";
 import type { SocketName } from "./requests.ts";
 import { SecurePayloads } from "./secure-payloads.ts";
@@ -31,9 +33,19 @@ import { SecurePayloads } from "./secure-payloads.ts";
 const WAIT_MS = 10_000;
 /** After it ended, repeats of its first message get the same answer for so long. */
 const KEEP_MS = 10_000;
-/** Connections that are being made or were until just now. Full: handshakes are ignored, and their clients try again. */
-const MAX_SLOTS = 512;
-const MAX_SLOTS_PER_PREFIX = 32;
+/** All rounds of hole punching together: a client cannot hold a socket by asking on and on. */
+const LONGEST_MS = 60_000;
+/** Clients that were answered and have not come. Full: handshakes are ignored, and their clients try again. */
+const MAX_HALF_OPEN = 256;
+const MAX_HALF_OPEN_PER_PREFIX = 32;
+/** Those, and all that were until just now: ten seconds of what the gate lets through, twice over. */
+const MAX_SLOTS = 2_048;
+/** Handshakes that are known again later than KEEP_MS. Full: the oldest is forgotten, and would have to pass `admits` anew. */
+const MAX_SEEN = 16_384;
+/** Twice the Noise keys' 32 bytes, and their tags: what is shorter is no first message. */
+const LEAST_HELLO_BYTES = 96;
+/** Probes sent back for one client: it needs one. Two servers that a forger sets upon each other stop after so many. */
+const MAX_ECHOES = 64;
 
 /** A relayed message as it came. */
 export interface RelayedRequest {
@@ -43,6 +55,8 @@ export interface RelayedRequest {
   /** We, as the sender sees us. */
   readonly to: Address;
   readonly tid: number;
+  /** Of the whole datagram. */
+  readonly bytes: number;
 }
 
 export interface ListenerOptions {
@@ -61,7 +75,7 @@ export interface ListenerSurroundings extends ConnectionSurroundings {
   /** An id for the stream that a client will send to. */
   freeStreamId(): number;
   /** Sends an answer on its way: `isLast` as the response to the client, otherwise as a request to a relay. */
-  reply(request: RelayedRequest, answer: RelayedAnswer): void;
+  reply(now: number, request: RelayedRequest, answer: RelayedAnswer): void;
 }
 
 export interface RelayedAnswer {
@@ -91,6 +105,8 @@ interface Caller {
   readonly noise: Uint8Array;
   /** The same, in hex: repeats are told by it. */
   readonly hello: string;
+  /** The networks whose share it counts against. */
+  readonly prefixes: readonly number[];
 }
 
 /** One client that is being connected, and for a while longer. */
@@ -104,6 +120,9 @@ export class Call {
   /** The same for every repeat of the client's message. */
   readonly answer: Uint8Array;
   readonly from: Caller;
+  /** No round of hole punching keeps it beyond this. */
+  readonly endsAt: number;
+  echoes = 0;
   /** The socket that the answer leaves from; null for the one that was asked. */
   answerSocket: SocketName | null = null;
   phase: "waiting" | "connected" | "over" = "waiting";
@@ -111,7 +130,12 @@ export class Call {
   lastRound = -1;
   dueAt: number;
 
-  constructor(parts: Pick<Call, "id" | "streamId" | "payload" | "session" | "secure" | "answer" | "from" | "dueAt">) {
+  constructor(
+    now: number,
+    parts: Pick<Call, "id" | "streamId" | "payload" | "session" | "secure" | "answer" | "from">,
+  ) {
+    this.endsAt = now + LONGEST_MS;
+    this.dueAt = now + WAIT_MS;
     this.id = parts.id;
     this.streamId = parts.streamId;
     this.payload = parts.payload;
@@ -119,7 +143,6 @@ export class Call {
     this.secure = parts.secure;
     this.answer = parts.answer;
     this.from = parts.from;
-    this.dueAt = parts.dueAt;
   }
 }
 
@@ -138,6 +161,9 @@ export class Listener {
   /** By slot, which is the hole punch id that the client uses. */
   readonly #calls: (Call | undefined)[] = [];
   readonly #byHello = new Map<string, Call>();
+  /** By their ephemeral keys, which an honest client uses once. */
+  readonly #seen = new BoundedMap<string, true>(MAX_SEEN);
+  #isClosed = false;
 
   constructor(options: ListenerOptions, around: ListenerSurroundings, owner: ListenerOwner) {
     this.options = options;
@@ -145,17 +171,29 @@ export class Listener {
     this.#owner = owner;
   }
 
-  /** A handshake for our key. `mayAccept`: whether a new one is let through; asked for those alone. */
-  handshake(now: number, request: RelayedRequest, message: RelayedHandshake, mayAccept: () => boolean): void {
+  /** A handshake for our key. `mayAccept`: whether a new one, on account of these hosts, is let through; asked for those alone. */
+  handshake(
+    now: number,
+    request: RelayedRequest,
+    message: RelayedHandshake,
+    mayAccept: (hosts: readonly string[]) => boolean,
+  ): void {
+    if (this.#isClosed) return;
     const { mode, noise, peerAddress, relayAddress } = message;
     const isDirect = mode === MODE.fromClient;
     const isRelayed = mode === MODE.fromRelay || mode === MODE.fromSecondRelay;
     const client = isDirect ? request.from : peerAddress;
     const to = mode === MODE.fromSecondRelay ? relayAddress : request.from;
-    if (!(isDirect || isRelayed) || !client || !to || client.port === 0) return;
+    if (!(isDirect || isRelayed) || !client || !to || client.port === 0 || to.port === 0) return;
+    if (noise.length < LEAST_HELLO_BYTES) return;
     const hello = noise.toHex();
-    const caller = { request, client, isDirect, noise, hello };
-    const call = this.#byHello.get(hello) ?? (mayAccept() ? this.#accept(now, caller) : null);
+    // Who is no relay of ours may name any client, so what it sends is on its own account, too.
+    const isTrusted = isDirect || this.#around.isRelay(request.from);
+    const hosts = isTrusted ? [client.host] : [client.host, request.from.host];
+    const caller = { request, client, isDirect, noise, hello, prefixes: hosts.map(prefix24) };
+    const known = this.#byHello.get(hello);
+    const isNew = !known && !this.#seen.has(ephemeralOf(hello)) && this.#hasRoom(caller) && mayAccept(hosts);
+    const call = known ?? (isNew ? this.#accept(now, caller) : null);
     if (!call) return;
     const value = encodeRelayedHandshake({
       mode: isDirect ? MODE.reply : MODE.fromServer,
@@ -163,48 +201,60 @@ export class Listener {
       peerAddress: isDirect ? null : client,
       relayAddress: null,
     });
-    this.#around.reply(request, { socket: call.answerSocket ?? request.socket, to, isLast: isDirect, value });
+    this.#around.reply(now, request, { socket: call.answerSocket ?? request.socket, to, isLast: isDirect, value });
   }
 
   /** A round of hole punching. Silence for what is no client's of ours. */
   holepunch(now: number, request: RelayedRequest, message: RelayedHolepunch): void {
     const { mode, id, payload, peerAddress: client } = message;
     const call = this.#calls[id];
-    const said = call && mode === MODE.fromRelay && client ? call.secure.open(payload) : null;
-    if (!call || !client || !said) return;
+    if (!call || mode !== MODE.fromRelay || !client || client.port === 0) return;
+    const said = call.secure.open(payload);
+    if (!said) return;
     const round = { request, client, said };
     const { puncher } = call;
     if (!puncher || said.error !== PAYLOAD_ERROR.none) return this.#refuseRound(now, call, round);
     if (puncher.isDestroyed) return;
     if (request.socket === puncher.socket) puncher.nat.add(request.to, request.from);
     if (said.round >= call.lastRound) {
+      if (said.round > call.lastRound && !puncher.isPunching) call.dueAt = Math.min(now + WAIT_MS, call.endsAt);
       call.lastRound = said.round;
       const isEchoed = this.#around.isRelay(request.from) && call.secure.isEchoed(client.host, said.remoteToken);
       const { punching: isPunching, firewall, addresses } = said;
       puncher.updateRemote({ isPunching, firewall, addresses, verifiedHost: isEchoed ? client.host : null });
     }
-    call.dueAt = now + WAIT_MS;
     puncher.analyse(now, !said.punching, (at, { isStable }) => {
       if (said.punching || isStable) this.#round(at, call, puncher, round);
       else this.#refuseRound(at, call, round);
     });
   }
 
-  /** The first packet of the stream came from there: the client is here. */
+  /** The first packet of the stream came from there: the client is here. Not by a socket that another call punches with. */
   reached(now: number, call: Call, path: Omit<Path, "remoteId">): void {
-    if (call.phase !== "waiting") return;
-    this.#connect(now, call, path);
+    const isOurs = !isPunchSocket(path.socket) || call.puncher?.has(path.socket);
+    if (call.phase === "waiting" && isOurs) this.#connect(now, call, path);
   }
 
   /** A probe came to one of our punch sockets: the client waits for one back. */
   probed(socket: SocketName, from: Address): boolean {
     const call = this.#calls.find((each) => each?.puncher?.has(socket));
-    if (call) this.#around.probe(socket, from, "far");
+    if (call?.phase === "waiting" && call.echoes++ < MAX_ECHOES) this.#around.probe(socket, from, "far");
     return call !== undefined;
+  }
+
+  /** Clients that are being connected, or were until just now. */
+  get size(): number {
+    return this.#byHello.size;
   }
 
   /** No more clients; those that are being connected are given up. */
   close(now: number): void {
+    this.#isClosed = true;
+    this.endAll(now);
+  }
+
+  /** Those that are being connected are given up; others may come. */
+  endAll(now: number): void {
     for (const call of this.#calls) {
       if (!call) continue;
       this.#abandon(now, call);
@@ -232,26 +282,19 @@ export class Listener {
 
   /** Null when it is refused, which nobody is told. */
   #accept(now: number, from: Caller): Call | null {
-    const id = this.#freeSlot(from.client);
-    const handshake = id === null ? null : this.#receive(from.noise);
-    if (id === null || !handshake) return null;
+    const handshake = this.#receive(from.noise);
+    if (!handshake) return null;
     const { noise, payload, remotePublicKey } = handshake;
-    if (!this.#owner.admits(remotePublicKey, payload, from.client)) return null;
+    const isAdmitted = this.#owner.admits(remotePublicKey, payload, from.client);
+    if (!isAdmitted || this.#isClosed) return null; // its user may have closed it when asked
+    const id = this.#freeSlot();
     const error = errorOf(payload);
     const streamId = error === PAYLOAD_ERROR.none ? this.#around.freeStreamId() : 0;
     const answer = noise.send(this.#answerPayload(id, error, streamId));
     if (!answer || !noise.session) return null;
     const secure = new SecurePayloads(this.#around.random, noise.session.handshakeHash);
-    const call = new Call({
-      id,
-      streamId,
-      payload,
-      session: noise.session,
-      secure,
-      answer,
-      from,
-      dueAt: now + WAIT_MS,
-    });
+    const call = new Call(now, { id, streamId, payload, session: noise.session, secure, answer, from });
+    this.#seen.set(ephemeralOf(from.hello), true);
     this.#calls[id] = call;
     this.#byHello.set(from.hello, call);
     if (error !== PAYLOAD_ERROR.none) this.#end(now, call);
@@ -321,9 +364,14 @@ export class Listener {
     const isSteady = puncher.nat.firewall === FIREWALL.consistent || puncher.nat.firewall === FIREWALL.open;
     if (isSteady && isAmong(said.remoteAddress, puncher.nat.addresses))
       this.#around.probe(puncher.socket, client, "far");
-    if (said.punching && !puncher.isPunching && !puncher.punch(now)) return this.#refuseRound(now, call, round);
+    if (said.punching && !puncher.isPunching) {
+      const begun = puncher.punch(now);
+      if (begun === "busy") return this.#refuseRound(now, call, round, PAYLOAD_ERROR.tryLater);
+      if (begun === "nothing") return this.#refuseRound(now, call, round);
+      call.dueAt = Infinity; // it ends when all its probes are sent
+    }
     if (puncher.nat.firewall !== FIREWALL.unknown) puncher.nat.freeze();
-    this.#answerRound(call, round, puncher.socket, {
+    this.#answerRound(now, call, round, puncher.socket, {
       ...NO_ROUND,
       firewall: puncher.nat.firewall,
       round: call.lastRound,
@@ -335,15 +383,21 @@ export class Listener {
     });
   }
 
-  #refuseRound(now: number, call: Call, round: Round): void {
-    this.#answerRound(call, round, this.#around.mainSocket(), { ...NO_ROUND, error: PAYLOAD_ERROR.aborted });
+  #refuseRound(now: number, call: Call, round: Round, error: number = PAYLOAD_ERROR.aborted): void {
+    this.#answerRound(now, call, round, this.#around.mainSocket(), { ...NO_ROUND, error });
     if (call.puncher) this.#abandon(now, call);
   }
 
-  #answerRound(call: Call, { request, client }: Round, socket: SocketName, payload: HolepunchPayload): void {
+  #answerRound(
+    now: number,
+    call: Call,
+    { request, client }: Round,
+    socket: SocketName,
+    payload: HolepunchPayload,
+  ): void {
     const sealed = call.secure.seal(payload);
     const value = encodeRelayedHolepunch({ mode: MODE.fromServer, id: 0, payload: sealed, peerAddress: client });
-    this.#around.reply(request, { socket, to: request.from, isLast: false, value });
+    this.#around.reply(now, request, { socket, to: request.from, isLast: false, value });
   }
 
   #connect(now: number, call: Call, path: Omit<Path, "remoteId">): void {
@@ -371,14 +425,24 @@ export class Listener {
     this.#byHello.delete(call.from.hello);
   }
 
-  /** The lowest one. Null when there is none, or the client's network has its share. */
-  #freeSlot({ host }: Address): number | null {
-    const ofClient = this.#calls.filter((call) => call && prefix24(call.from.client.host) === prefix24(host)).length;
-    if (ofClient >= MAX_SLOTS_PER_PREFIX) return null;
-    const free = this.#calls.indexOf(undefined);
-    const id = free < 0 ? this.#calls.length : free;
-    return id < MAX_SLOTS ? id : null;
+  /** Whether one more may be begun: none of the networks that it is on account of has its share already. */
+  #hasRoom({ prefixes }: Caller): boolean {
+    const waiting = this.#calls.filter((call) => call?.phase === "waiting") as Call[];
+    if (waiting.length >= MAX_HALF_OPEN || this.#freeSlot() >= MAX_SLOTS) return false;
+    const ofPrefix = (prefix: number) => waiting.filter(({ from }) => from.prefixes.includes(prefix)).length;
+    return prefixes.every((prefix) => ofPrefix(prefix) < MAX_HALF_OPEN_PER_PREFIX);
   }
+
+  /** The lowest one. */
+  #freeSlot(): number {
+    const free = this.#calls.indexOf(undefined);
+    return free < 0 ? this.#calls.length : free;
+  }
+}
+
+/** Of a first message in hex: half of its key is enough to know it again. */
+function ephemeralOf(hello: string): string {
+  return hello.slice(0, 32);
 }
 
 /** Of an answer that says nothing. */

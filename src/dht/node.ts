@@ -122,11 +122,13 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
       maxPingDelayMs: options.maxPingDelayMs,
       id: (socket) => this.#idOn(socket),
       send,
-      isForServer: (now, { socket, from }, request) => this.connections.relayed(now, socket, from, request),
+      forServer: (now, { socket, from, datagram }, request) =>
+        this.connections.relayed(now, socket, from, request, datagram.length),
     });
     this.connections = new Connections({
       send,
       keepAliveMs: options.keepAliveMs,
+      isVerified: (now, host) => this.#guard?.isVerified(now, host) ?? true,
       emit,
       id: (socket) => this.#idOn(socket),
       around: {
@@ -291,6 +293,7 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
 
   /** The sockets are about to close: nothing is asked, answered or due until `resume`. */
   suspend(now: number): void {
+    this.connections.suspend(now);
     this.#isSuspended = true;
     this.#requests.suspend(now);
     this.#responder.suspend();

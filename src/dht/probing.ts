@@ -1,6 +1,8 @@
 /**
  * The probes of one punching round: what is sent when, by what each side knows of its NAT. Source: hyperdht lib/holepuncher.js
  * `punch`; specification §13.5.
+ *
+ * Differs: nothing goes to addresses that the peer only named. The reference probes those twice, and so whomever a peer likes.
  */
 import type { Address } from "../base/address.ts";
 import { type Random, randomUint32 } from "../base/random.ts";
@@ -11,8 +13,6 @@ export type Reach = "near" | "far";
 
 const TRIES = 10;
 const TRY_EVERY_MS = 1_000;
-/** Tries that go to addresses which the peer only said it has, too. */
-const UNVERIFIED_TRIES = new Set([4, 8]);
 const SPRAY = 1_750;
 const SPRAY_EVERY_MS = 20;
 const SOCKETS = 256;
@@ -26,9 +26,8 @@ export interface ProbingOptions {
   readonly isLocalRandom: boolean;
   readonly isRemoteRandom: boolean;
   readonly socket: SocketName;
-  /** Addresses at which the peer echoed a token, and those that it only named. */
+  /** Addresses at whose hosts the peer echoed a token. */
   readonly verified: readonly Address[];
-  readonly unverified: readonly Address[];
   readonly openSocket: () => SocketName;
   readonly probe: (socket: SocketName, to: Address, reach: Reach) => void;
 }
@@ -60,12 +59,10 @@ export class Probing {
     }
   }
 
-  /** Null when there is nothing to do: both random, or no address that probes may go to in such numbers. */
+  /** Null when there is nothing to do: both random, or no address that probes may go to. */
   static start(now: number, options: ProbingOptions): Probing | null {
-    const { isLocalRandom, isRemoteRandom, verified, unverified } = options;
-    if (isLocalRandom && isRemoteRandom) return null;
-    const isSpray = isLocalRandom || isRemoteRandom;
-    if (isSpray ? verified.length === 0 : verified.length + unverified.length === 0) return null;
+    const { isLocalRandom, isRemoteRandom, verified } = options;
+    if ((isLocalRandom && isRemoteRandom) || verified.length === 0) return null;
     return new Probing(now, options);
   }
 
@@ -80,9 +77,8 @@ export class Probing {
   #toKnown(now: number): void {
     if (this.#sent === TRIES) return this.#end();
     this.#sent++;
-    const { socket, verified, unverified, probe } = this.#options;
+    const { socket, verified, probe } = this.#options;
     for (const to of verified) probe(socket, to, "far");
-    if (UNVERIFIED_TRIES.has(this.#sent)) for (const to of unverified) probe(socket, to, "far");
     this.#dueAt = now + TRY_EVERY_MS;
   }
 

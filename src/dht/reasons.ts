@@ -12,6 +12,7 @@ export const REASONS = {
   HOLEPUNCH_PROBE_TIMEOUT: "a side could not learn what its NAT does: check that UDP gets out, or give both a relay",
   HOLEPUNCH_DOUBLE_RANDOMIZED_NATS:
     "both NATs give every destination another port: a relay, or a port mapping on one side",
+  SUSPENDED: "this node was suspended meanwhile: resume it, and connect again",
   REMOTE_NOT_HOLEPUNCHING: "the other side does not punch now: try again in half a minute, or give both a relay",
 } as const;
 

@@ -2,6 +2,7 @@
 import type { Address } from "../base/address.ts";
 import { Reader } from "../wire/reader.ts";
 import { encodeRequest, encodeResponse, INTERNAL, type Request, type ResponseToSend, RPC_ERROR } from "../wire/rpc.ts";
+import type { Taken } from "./connections.ts";
 import type { Contacts } from "./contacts.ts";
 import type { Guard } from "./guard.ts";
 import { isRelayed, type Relayed, relay } from "./relay.ts";
@@ -29,8 +30,8 @@ export interface ResponderOptions {
   /** Our id, as told from that socket. */
   readonly id: (socket: SocketName) => Uint8Array | null;
   readonly send: (socket: SocketName, to: Address, datagram: Uint8Array) => void;
-  /** Whether a relayed message is for a server of this node, which then has it. */
-  readonly isForServer: (now: number, incoming: Incoming, request: Request) => boolean;
+  /** Gives a relayed message to the server of this node that it is for. */
+  readonly forServer: (now: number, incoming: Incoming, request: Request) => Taken;
 }
 
 export class Responder {
@@ -54,7 +55,9 @@ export class Responder {
     if (request.isInternal) return this.#internal(now, incoming, request);
     const { storage, id } = this.#options;
     if (isRelayed(request)) {
-      if (this.#options.isForServer(now, incoming, request)) return;
+      const taken = this.#options.forServer(now, incoming, request);
+      if (taken === "unverified") guard?.hold(now, incoming);
+      if (taken !== "not ours") return;
       const relayed = relay(request, incoming.from, request.target && storage.route(now, request.target));
       return relayed ? this.#relay(now, incoming, request, relayed) : undefined;
     }

@@ -19,6 +19,9 @@ const LENGTH_BYTES = 3;
 const STREAM_ID_BYTES = 32;
 const FIRST_BYTES = STREAM_ID_BYTES + STREAM_HEADER_BYTES;
 const COUNTER_BYTES = 8;
+/** Most frames fit, and are copied once. */
+const LEAST_PART_BYTES = 2_048;
+const NOTHING = new Uint8Array(0);
 /** The longest message that is sent, and taken. A frame could say 2^24 - 1; whoever sends one fills our memory until it ends. */
 export const MAX_MESSAGE_BYTES = 2 ** 24 - 1 - SEALED_EXTRA_BYTES;
 
@@ -53,8 +56,11 @@ export class SecretChannel {
   readonly #sealing: SecretStream;
   #opening: SecretStream | null = null;
   #isBroken = false;
-  /** Bytes of a frame that has not come whole. */
-  #parts: Uint8Array[] = [];
+  /**
+   * Bytes of a frame that has not come whole, `#partBytes` of them. It grows as they come: whoever announces a long frame has to send
+   * it to fill our memory, and many small pieces take no more room than few.
+   */
+  #part = NOTHING;
   #partBytes = 0;
   #wanted = LENGTH_BYTES;
   #isInBody = false;
@@ -102,12 +108,10 @@ export class SecretChannel {
   receive(now: number, bytes: Uint8Array): void {
     let at = 0;
     while (at < bytes.length && !this.#isBroken) {
-      const part = bytes.subarray(at, at + this.#wanted - this.#partBytes);
-      at += part.length;
-      this.#partBytes += part.length;
-      const isWhole = this.#partBytes === this.#wanted;
-      this.#parts.push(isWhole ? part : part.slice());
-      if (isWhole) this.#onPart(now, this.#takeParts());
+      const piece = bytes.subarray(at, at + this.#wanted - this.#partBytes);
+      at += piece.length;
+      if (piece.length === this.#wanted) this.#onPart(now, piece);
+      else if (this.#keep(piece) === this.#wanted) this.#onPart(now, this.#takePart());
     }
   }
 
@@ -132,6 +136,7 @@ export class SecretChannel {
   end(): void {
     this.#isBroken = true;
     this.#keepAliveAt = Infinity;
+    this.#part = NOTHING;
   }
 
   #onPart(now: number, part: Uint8Array): void {
@@ -163,7 +168,6 @@ export class SecretChannel {
 
   #break(now: number): void {
     this.end();
-    this.#parts = [];
     this.#owner.broken(now);
   }
 
@@ -178,25 +182,25 @@ export class SecretChannel {
     this.#owner.write(now, frame);
   }
 
-  #takeParts(): Uint8Array {
-    const [only] = this.#parts;
-    const whole = this.#parts.length === 1 ? only! : join(this.#parts, this.#partBytes);
-    this.#parts = [];
+  /** Returns how many bytes there are now. */
+  #keep(piece: Uint8Array): number {
+    const bytes = this.#partBytes + piece.length;
+    if (bytes > this.#part.length) {
+      const larger = new Uint8Array(Math.min(this.#wanted, Math.max(2 * bytes, LEAST_PART_BYTES)));
+      larger.set(this.#part.subarray(0, this.#partBytes));
+      this.#part = larger;
+    }
+    this.#part.set(piece, this.#partBytes);
+    this.#partBytes = bytes;
+    return bytes;
+  }
+
+  #takePart(): Uint8Array {
+    const whole = this.#part.subarray(0, this.#partBytes);
+    this.#part = NOTHING;
     this.#partBytes = 0;
     return whole;
   }
-}
-
-const NOTHING = new Uint8Array(0);
-
-function join(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 /** As one little-endian number. */

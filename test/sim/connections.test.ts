@@ -3,7 +3,8 @@
  * word was said and answered.
  */
 import { expect, test } from "bun:test";
-import { connect, listen } from "../support/sim-connection.ts";
+import { type KeyPair, keyPairFromSeed } from "../../src/crypto/ed25519.ts";
+import { begin, connect, listen, SimEnd, type SimServer } from "../support/sim-connection.ts";
 import { SimDhtNode, simNetwork } from "../support/sim-dht.ts";
 import { Internet } from "./internet/internet.ts";
 import type { Nat } from "./internet/nat.ts";
@@ -33,9 +34,9 @@ class World {
   readonly internet: Internet;
   readonly #network: SimDhtNode[];
 
-  constructor(seed: number, loss = 0) {
+  constructor(seed: number, loss = 0, size = 30) {
     this.internet = new Internet({ seed, latencyMs: [10, 10], loss });
-    this.#network = simNetwork(this.internet, 30);
+    this.#network = simNetwork(this.internet, size);
   }
 
   nat(kind: Kind): Nat | null {
@@ -159,3 +160,137 @@ test("OM-11 a server with a public address that changes is reached within 30 s, 
   internet.runFor(25 * 60_000);
   expect(server.node.isEphemeral).toBe(false);
 }, 60_000);
+
+/** One attempt of the random ones, as its client has it. */
+class Call {
+  readonly end: SimEnd;
+  readonly keyPair: KeyPair;
+  readonly words: string[] = [];
+  /** Its user gave it up, or its machine was restarted: nothing is promised of it any more. */
+  isCancelled = false;
+
+  constructor(
+    readonly internet: Internet,
+    readonly node: SimDhtNode,
+    readonly server: SimServer,
+  ) {
+    this.end = new SimEnd(internet);
+    this.keyPair = keyPairFromSeed(internet.freshRandom().bytes(32));
+    const { random } = internet;
+    const told = { keyPair: this.keyPair, remotePublicKey: server.publicKey, relayAddresses: [] };
+    node.dht.input((now) => {
+      const { end } = this;
+      end.connection = node.node.connections.connect(now, { ...told, fastOpen: true, localConnection: true }, end);
+      for (let i = 0, count = 1 + random.below(5); i < count; i++) {
+        this.words.push(`${i} ${"word ".repeat(random.below(random.chance(0.2) ? 2_000 : 10))}`);
+        end.connection.send(now, new TextEncoder().encode(this.words[i]));
+      }
+      if (random.chance(0.5)) end.connection.end(now);
+    });
+  }
+
+  get isOver(): boolean {
+    return this.isCancelled || this.end.why !== undefined || this.end.heard.length === this.words.length;
+  }
+
+  cancel(): void {
+    if (!this.isOver) this.isCancelled = true;
+    this.node.dht.input((now) => this.end.connection.destroy(now));
+  }
+
+  /** What must be true of it, however it went. */
+  check(): void {
+    const { end, words, server } = this;
+    const heard = end.heard.map((message) => new TextDecoder().decode(message));
+    expect(heard).toEqual(words.slice(0, heard.length));
+    if (heard.length === 0) return;
+    const { handshakeHash, remotePublicKey } = end.connection.session!;
+    expect(remotePublicKey).toEqual(server.publicKey);
+    const others = server.ends.filter(
+      (each) => each.connection.session?.handshakeHash.toHex() === handshakeHash.toHex(),
+    );
+    expect(others.map((each) => each.connection.session!.remotePublicKey)).toEqual([this.keyPair.publicKey]);
+  }
+}
+
+const PLACES: readonly (Partial<NatBehaviour> | null)[] = [
+  ...Object.values(KINDS),
+  RFC_4787,
+  { ...LINUX, ports: { sequential: 1 } },
+];
+const RANDOM_SEEDS = Number(Bun.env["DNET_SEEDS"] ?? 300);
+
+for (let first = 1; first <= RANDOM_SEEDS; first += 50) {
+  test(`OM-15 whatever the weather, the NATs and the users do, from seed ${first} on: no hang, no leak, one truth`, () => {
+    for (let seed = first; seed < first + 50; seed++) goWild(seed);
+  }, 120_000);
+}
+
+/** Throws what failed with its seed. */
+function goWild(seed: number): void {
+  try {
+    const world = new World(seed, 0, 12);
+    const { internet } = world;
+    const { random } = internet;
+    const place = () => {
+      const behaviour = random.pick(PLACES);
+      return behaviour && internet.addNat(behaviour);
+    };
+    const home = place();
+    const server = world.join(home);
+    const client = world.join(random.chance(0.1) ? home : place());
+    const keyPair = keyPairFromSeed(internet.freshRandom().bytes(32));
+    const listening = listen(internet, server, () => true, keyPair);
+    const weather = { loss: random.between(0, 0.3), duplication: random.between(0, 0.2) };
+    Object.assign(internet.conditions, weather, { reordering: random.between(0, 0.3), reorderMs: 60 });
+
+    const calls: Call[] = [];
+    const call = () => calls.push(new Call(internet, client, listening));
+    call();
+    for (let i = random.below(4); i > 0; i--) internet.after(random.between(0, 3_000), call);
+    for (let i = random.below(3); i > 0; i--) {
+      internet.after(random.between(0, 15_000), () => random.pick(calls).cancel());
+    }
+    if (random.chance(0.2)) {
+      internet.after(random.between(0, 10_000), () => {
+        server.host.restart();
+        server.start();
+        begin(internet, server, keyPair, () => true, listening.ends);
+      });
+    }
+    if (random.chance(0.1)) {
+      internet.after(random.between(0, 10_000), () => {
+        for (const each of calls) each.isCancelled = true;
+        client.host.restart();
+        client.start();
+      });
+    }
+    internet.runFor(15_000);
+    internet.runUntil(() => calls.every(({ isOver }) => isOver), 150_000);
+    for (const each of calls) {
+      expect(each.isOver).toBe(true);
+      each.check();
+    }
+
+    for (const each of calls) if (!each.isCancelled) each.cancel();
+    internet.runFor(60_000); // a stream whose last word was lost ends by its keep-alives
+    for (const { dht, node } of [client, server]) {
+      for (const each of node.connections.servers()) dht.input((now) => node.connections.close(now, each));
+    }
+    const isIdle = ({ node, host }: SimDhtNode) => {
+      const { servers, counts } = node.connections;
+      const isNothing = Object.values(counts).every((count) => count === 0);
+      return isNothing && servers.call(node.connections).length === 0 && host.openSockets === 2;
+    };
+    internet.runUntil(() => [client, server].every(isIdle), 60_000);
+    for (const { node, host } of [client, server]) {
+      const idle = { streams: 0, calling: 0, calls: 0, leavingSockets: 0 };
+      expect([node.connections.counts, node.connections.servers(), host.openSockets]).toEqual([idle, [], 2]);
+      expect(node.connections.deadline()).toBe(Infinity);
+    }
+    internet.runUntil(() => client.node.stats.pending === 0 && server.node.stats.pending === 0, 60_000);
+    expect([client.node.stats.pending, server.node.stats.pending]).toEqual([0, 0]);
+  } catch (cause) {
+    throw new Error(`seed ${seed}: ${cause instanceof Error ? cause.message : cause}`, { cause });
+  }
+}

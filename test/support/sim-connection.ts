@@ -1,6 +1,6 @@
 /** One connection between two simulated nodes: whether it opens, and whether what is said at either end is heard at the other. */
 import type { Address } from "../../src/base/address.ts";
-import { keyPairFromSeed } from "../../src/crypto/ed25519.ts";
+import { type KeyPair, keyPairFromSeed } from "../../src/crypto/ed25519.ts";
 import type { Connection, ConnectionEnd, ConnectionOwner } from "../../src/dht/connection.ts";
 import type { Internet } from "../sim/internet/internet.ts";
 import type { SimDhtNode } from "./sim-dht.ts";
@@ -39,13 +39,30 @@ export interface SimServer {
   readonly publicKey: Uint8Array;
   /** Of every client so far. */
   readonly ends: SimEnd[];
+  readonly isListening: boolean;
 }
 
-/** A server under a fresh key that answers each message with the same; resolves once it is announced. */
-export function listen(internet: Internet, node: SimDhtNode, admits = (_key: Uint8Array) => true): SimServer {
-  const keyPair = keyPairFromSeed(internet.freshRandom().bytes(32));
-  const server = { publicKey: keyPair.publicKey, ends: [] as SimEnd[] };
-  let isListening = false;
+/** A server, under a fresh key unless one is given, that answers each message with the same; returns once it is announced. */
+export function listen(
+  internet: Internet,
+  node: SimDhtNode,
+  admits = (_key: Uint8Array) => true,
+  keyPair = keyPairFromSeed(internet.freshRandom().bytes(32)),
+): SimServer {
+  const server = begin(internet, node, keyPair, admits);
+  internet.runUntil(() => server.isListening, 60_000);
+  return server;
+}
+
+/** The same, which may not be announced yet. */
+export function begin(
+  internet: Internet,
+  node: SimDhtNode,
+  keyPair: KeyPair,
+  admits = (_key: Uint8Array) => true,
+  ends: SimEnd[] = [],
+): SimServer {
+  const server = { publicKey: keyPair.publicKey, ends, isListening: false };
   node.dht.input((now) =>
     node.node.connections.listen(
       now,
@@ -53,7 +70,7 @@ export function listen(internet: Internet, node: SimDhtNode, admits = (_key: Uin
       {
         admits,
         listening: () => {
-          isListening = true;
+          server.isListening = true;
         },
         connected: (_key, connection) => {
           const end = new SimEnd(internet);
@@ -62,6 +79,7 @@ export function listen(internet: Internet, node: SimDhtNode, admits = (_key: Uin
             end.heard.push(message);
             internet.after(0, () => node.dht.input((at) => connection.send(at, message)));
           };
+          end.ended = () => internet.after(0, () => node.dht.input((at) => connection.end(at)));
           server.ends.push(end);
           return end;
         },
@@ -69,7 +87,6 @@ export function listen(internet: Internet, node: SimDhtNode, admits = (_key: Uin
       },
     ),
   );
-  internet.runUntil(() => isListening, 60_000);
   return server;
 }
 

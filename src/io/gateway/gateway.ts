@@ -105,6 +105,7 @@ export class Gateway extends EventEmitter<GatewayEvents> {
   #host: DhtHost | null = null;
   #watch: ReturnType<typeof setInterval> | undefined;
   #isDestroyed = false;
+  #destroying: Promise<void> | null = null;
   #isSuspended = false;
 
   /**
@@ -460,8 +461,12 @@ export class Gateway extends EventEmitter<GatewayEvents> {
   }
 
   /** Ends everything it does; servers are unannounced first, unless `force`. Calling it again is safe. */
-  async destroy({ force = false } = {}): Promise<void> {
-    if (this.#isDestroyed) return;
+  destroy({ force = false } = {}): Promise<void> {
+    this.#destroying ??= this.#destroy(force);
+    return this.#destroying;
+  }
+
+  async #destroy(force: boolean): Promise<void> {
     if (!force) await Promise.all([...this.#servers].map((server) => server.close()));
     this.#isDestroyed = true;
     clearInterval(this.#watch);

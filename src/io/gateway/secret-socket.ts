@@ -6,6 +6,7 @@ import { EventEmitter } from "node:events";
 import { DnetError } from "../../base/error.ts";
 import type { Connection, ConnectionEnd, ConnectionOwner } from "../../dht/connection.ts";
 import { REASONS } from "../../dht/reasons.ts";
+import { MAX_MESSAGE_BYTES } from "../../transport/secret-channel.ts";
 
 export interface SecretSocketEvents {
   /** The other side has shown that it has its key. */
@@ -39,6 +40,7 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
   #unread: Uint8Array[] = [];
   #unreadBytes = 0;
   #hasEnded = false;
+  #isPaused = false;
   #failure: DnetError | null = null;
   #wake = Promise.withResolvers<void>();
 
@@ -57,6 +59,17 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
     this.opened.catch(() => {}); // whoever asks is told
     this.#connection = options.open(this.#owner);
     this.isInitiator = this.#connection.isInitiator;
+    this.on("newListener", (name) => {
+      if (name === "data" && this.#unread.length > 0) this.soon(() => this.#deliver());
+    });
+  }
+
+  /**
+   * Events come when the machine has taken its step, and whoever made the socket has seen it: a listener may call anything, or throw,
+   * and hears all that happened from the start.
+   */
+  soon(tell: () => void): void {
+    queueMicrotask(tell);
   }
 
   /** Whose key the other side has shown, 32 bytes. */
@@ -83,8 +96,17 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
     return remote && { host: remote.host, port: remote.port };
   }
 
-  /** Sends one message, in order. False when that is enough for now: `drain` will tell when it is not. */
+  /**
+   * Sends one message, in order. False when that is enough for now: `drain` will tell when it is not. Throws DnetError for a message
+   * that no frame can hold.
+   */
   write(message: Uint8Array): boolean {
+    if (!(message instanceof Uint8Array && message.length <= MAX_MESSAGE_BYTES)) {
+      const found = message instanceof Uint8Array ? `${message.length} bytes` : typeof message;
+      throw new DnetError("BAD_ARGUMENT", `the message is ${found}; expected at most ${MAX_MESSAGE_BYTES} bytes`, {
+        failure: "usage",
+      });
+    }
     let hasRoom = false;
     this.#input((now) => {
       hasRoom = this.#connection.send(now, message);
@@ -99,7 +121,7 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
 
   /** Nothing more is written; the other side may go on. */
   end(): void {
-    this.#input(() => this.#connection.end());
+    this.#input((now) => this.#connection.end(now));
   }
 
   /** Ends both directions at once. */
@@ -111,12 +133,9 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
   async *[Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
     try {
       for (;;) {
-        const message = this.#unread.shift();
-        if (message) {
-          this.#unreadBytes -= message.length;
-          if (this.#unreadBytes < MAX_UNREAD_BYTES / 2) this.#input(() => this.#connection.resume());
-          yield message;
-        } else if (this.#hasEnded || this.closed) {
+        const message = this.#takeUnread();
+        if (message) yield message;
+        else if (this.#hasEnded || this.closed) {
           if (this.#failure) throw this.#failure;
           return;
         } else await this.#wake.promise;
@@ -138,6 +157,8 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
       cancel: () => this.destroy(),
     });
     const writable = new WritableStream<Uint8Array>({
+      start: (controller) =>
+        void this.once("close", () => controller.error(this.#failure ?? connectionError("destroyed"))),
       write: (message) => (this.write(message) || this.closed ? undefined : this.#drained()),
       close: () => this.end(),
       abort: () => this.destroy(),
@@ -158,18 +179,40 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
   }
 
   #onMessage(message: Uint8Array): void {
-    if (this.listenerCount("data") > 0) return void this.emit("data", message);
     this.#unread.push(message);
     this.#unreadBytes += message.length;
-    if (this.#unreadBytes >= MAX_UNREAD_BYTES) this.#connection.pause();
+    if (this.#unreadBytes >= MAX_UNREAD_BYTES && !this.#isPaused) {
+      this.#isPaused = true;
+      this.#connection.pause();
+    }
+    this.soon(() => this.#deliver());
     this.#rouse();
+  }
+
+  #deliver(): void {
+    while (this.listenerCount("data") > 0) {
+      const message = this.#takeUnread();
+      if (!message) return;
+      this.emit("data", message);
+    }
+  }
+
+  #takeUnread(): Uint8Array | undefined {
+    const message = this.#unread.shift();
+    this.#unreadBytes -= message?.length ?? 0;
+    if (this.#isPaused && this.#unreadBytes < MAX_UNREAD_BYTES / 2) {
+      this.#isPaused = false;
+      this.#input(() => this.#connection.resume());
+    }
+    return message;
   }
 
   #onClosed(why: ConnectionEnd): void {
     this.#failure = why === null || why === "destroyed" ? null : connectionError(why);
     this.#opened.reject(this.#failure ?? connectionError("destroyed")); // after `open` it changes nothing
-    if (this.#failure) this.emit("failure", this.#failure);
-    this.emit("close");
+    const failure = this.#failure;
+    if (failure) this.soon(() => this.emit("failure", failure));
+    this.soon(() => this.emit("close"));
     this.#rouse();
   }
 
@@ -182,16 +225,16 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
     opened: (connection) => {
       this.#remotePublicKey = connection.session!.remotePublicKey;
       this.#opened.resolve();
-      this.emit("open");
+      this.soon(() => this.emit("open"));
     },
     message: (_connection, message) => this.#onMessage(message),
-    unordered: (_connection, message) => void this.emit("message", message),
+    unordered: (_connection, message) => this.soon(() => this.emit("message", message)),
     ended: () => {
       this.#hasEnded = true;
-      this.emit("end");
+      this.soon(() => this.emit("end"));
       this.#rouse();
     },
-    writable: () => void this.emit("drain"),
+    writable: () => this.soon(() => this.emit("drain")),
     closed: (_connection, why) => this.#onClosed(why),
   };
 }

@@ -72,6 +72,7 @@ export class Server extends EventEmitter<ServerEvents> {
     if (this.#keyPair) throw new DnetError("ALREADY_LISTENING", "this server listens already", { failure: "usage" });
     this.#keyPair = keyPair;
     const host = await this.#host();
+    if (this.#isClosed) throw new DnetError("SERVER_CLOSED", "this server was closed before it listened");
     const announced = Promise.withResolvers<void>();
     const { firewall = () => false, holepunch = true, shareLocalAddress = true } = this.#options;
     const options = { keyPair, punches: holepunch, sharesLocalAddresses: shareLocalAddress };
@@ -95,7 +96,7 @@ export class Server extends EventEmitter<ServerEvents> {
             },
             input: (feed) => host.input(feed),
           });
-          queueMicrotask(() => this.emit("connection", socket));
+          socket.soon(() => this.emit("connection", socket)); // before anything that the socket tells
           return owner!;
         },
         closed: () => {
@@ -128,10 +129,10 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 }
 
-/** Fails closed: what throws rejects. */
+/** Fails closed: what throws rejects, and so does an answer that is not there yet. */
 function admits(rejects: () => boolean): boolean {
   try {
-    return rejects() !== true;
+    return !rejects();
   } catch {
     return false;
   }

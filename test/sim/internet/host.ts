@@ -66,6 +66,10 @@ export class Host {
     return this.#isOnline ? null : "offline";
   }
 
+  get openSockets(): number {
+    return this.#sockets.size;
+  }
+
   /** Opens a socket on all its addresses; port 0 stands for a free one. Throws DnetError when the port is taken. */
   bind(port = 0): SimSocket {
     const chosen = port === 0 ? this.#freePort() : port;

@@ -44,6 +44,19 @@ class End implements SecretChannelOwner {
   }
 }
 
+test("a long frame that comes byte by byte takes little more memory than its bytes", () => {
+  const [a, b] = [new End(true), new End(false)];
+  a.channel.send(0, new Uint8Array(300_000));
+  const bytes = a.take();
+  Bun.gc(true);
+  const before = process.memoryUsage.rss();
+  for (let at = 0; at < bytes.length - 1; at++) b.channel.receive(0, bytes.subarray(at, at + 1));
+  Bun.gc(true);
+  expect(process.memoryUsage.rss() - before).toBeLessThan(16 << 20); // an object for each would be 40 MB
+  b.channel.receive(0, bytes.subarray(-1));
+  expect(b.events).toHaveLength(2);
+});
+
 test("both sides may write before they have heard the other, and messages keep their bounds however they are cut", () => {
   for (let seed = 1; seed <= 50; seed++) {
     const random = new SeededRandom(seed);
