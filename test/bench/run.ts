@@ -1,5 +1,6 @@
 /** `npm run bench NAME [OPTIONS]`: runs one of the benchmarks; without a name it lists them. */
 import { dht } from "./dht.ts";
+import { nat } from "./nat.ts";
 import { tunnel } from "./tunnel.ts";
 import { udx } from "./udx.ts";
 
@@ -10,7 +11,7 @@ export interface Benchmark {
   run(args: string[]): Promise<number>;
 }
 
-const BENCHMARKS: readonly Benchmark[] = [tunnel, dht, udx];
+const BENCHMARKS: readonly Benchmark[] = [tunnel, dht, udx, nat];
 
 const [name, ...args] = process.argv.slice(2);
 const chosen = BENCHMARKS.find((benchmark) => benchmark.name === name);

@@ -5,7 +5,15 @@
  */
 import { createInterface } from "node:readline";
 import type { Address } from "../../src/base/address.ts";
-import { Gateway, type GatewayOptions, type QuerySettings, type QueryStream, type Reply } from "../../src/index.ts";
+import {
+  type ConnectSettings,
+  Gateway,
+  type GatewayOptions,
+  type QuerySettings,
+  type QueryStream,
+  type Reply,
+  type SecretSocket,
+} from "../../src/index.ts";
 import type { Hex, HyperdhtOptions, QueryOptions, ShortTimes } from "./hyperdht-process.ts";
 
 /** What a line may carry; a command takes from it what it needs. */
@@ -32,10 +40,16 @@ interface Args {
   readonly internal?: boolean;
   readonly retry?: boolean;
   readonly path: string;
+  readonly server: string;
+  readonly stream: string;
+  readonly data: Hex;
+  readonly echo?: boolean;
+  readonly refuse?: boolean;
 }
 
 const HOST = "127.0.0.1";
 const gateways = new Map<string, { readonly gateway: Gateway; readonly host: string }>();
+const sockets = new Map<string, SecretSocket>();
 
 const COMMANDS: { readonly [command: string]: (args: Args) => unknown } = {
   async create({ name, options = {}, bootstrapper = null, shorten = {} }) {
@@ -102,6 +116,45 @@ const COMMANDS: { readonly [command: string]: (args: Args) => unknown } = {
     const question = { command, internal, ...fields, ...(typeof value === "string" && { value: bytes(value) }) };
     return inTheirShape(await of(name).request(question, to, retries(retry)));
   },
+
+  async listen({ name, server, seed, echo = false, refuse = false }) {
+    let accepted = 0;
+    const made = of(name).createServer({ firewall: () => refuse }, (socket) => {
+      const stream = `${server}/${++accepted}`;
+      adopt(stream, socket, { echo });
+      write({ event: "connection", name, server, stream, remotePublicKey: socket.remotePublicKey });
+    });
+    await made.listen(keyPair(seed));
+    return { ...made.address(), relayAddresses: made.nodes };
+  },
+  async connect({ name, stream, publicKey, seed, options }) {
+    const from = seed ? { keyPair: keyPair(seed) } : {};
+    const socket = of(name).connect(bytes(publicKey), { ...(options as ConnectSettings | undefined), ...from });
+    adopt(stream, socket);
+    await socket.opened;
+    const { publicKey: ownKey, remotePublicKey, handshakeHash, remoteAddress } = socket;
+    return { publicKey: ownKey, remotePublicKey, handshakeHash, remote: remoteAddress };
+  },
+  async echo({ stream, data }) {
+    const socket = socketOf(stream);
+    const sent = bytes(data);
+    const chunks: Uint8Array[] = [];
+    let received = 0;
+    await new Promise<void>((resolve, reject) => {
+      const take = (chunk: Uint8Array) => {
+        chunks.push(chunk);
+        received += chunk.length;
+        if (received < sent.length) return;
+        socket.off("data", take);
+        resolve();
+      };
+      socket.on("data", take);
+      socket.once("close", () => reject(new Error(`it closed after ${received} of ${sent.length} bytes`)));
+      socket.write(sent);
+    });
+    return Buffer.concat(chunks);
+  },
+  destroyStream: ({ stream }) => socketOf(stream).destroy(),
 };
 
 process.on("uncaughtException", (error) => write({ event: "failure", message: error.stack }));
@@ -133,6 +186,29 @@ function of(name: string): Gateway {
   const found = gateways.get(name);
   if (!found) throw new Error(`no node is named ${name}`);
   return found.gateway;
+}
+
+function socketOf(stream: string): SecretSocket {
+  const found = sockets.get(stream);
+  if (!found) throw new Error(`no stream is named ${stream}`);
+  return found;
+}
+
+function adopt(stream: string, socket: SecretSocket, { echo = false } = {}): void {
+  sockets.set(stream, socket);
+  socket.on("failure", ({ code }) => write({ event: "stream-error", stream, code }));
+  socket.on("close", () => {
+    sockets.delete(stream);
+    write({ event: "stream-close", stream });
+  });
+  socket.on("end", () => {
+    if (echo) socket.end();
+    write({ event: "stream-end", stream });
+  });
+  socket.on("data", (data) => {
+    if (echo) socket.write(data);
+    else write({ event: "stream-data", stream, data });
+  });
 }
 
 function info(gateway: Gateway) {
