@@ -1,5 +1,6 @@
 /** The connections of one node: the servers that listen on it, the calls it makes, the streams, and the sockets that they punch with. */
 import type { Address } from "../base/address.ts";
+import { BoundedMap } from "../base/bounded-map.ts";
 import { blake2b256 } from "../crypto/blake2b.ts";
 import type { KeyPair } from "../crypto/ed25519.ts";
 import type { NoiseSession } from "../crypto/noise.ts";
@@ -28,6 +29,9 @@ import type { SocketName } from "./requests.ts";
 
 /** Calls of ours that ask for their servers at once: a server takes so many from one network. Full: the next one waits for its turn. */
 const MAX_SHAKING = 32;
+
+/** Servers whose relays are remembered, so that the next call need not look for them. Full: the one that was called longest ago is forgotten. */
+const MAX_KNOWN_SERVERS = 1024;
 
 /** A punch socket stays so long after its stream: the other side may not have heard the end. */
 const LINGER_MS = 10_000;
@@ -75,6 +79,8 @@ export class Connections {
   readonly #udx = new Udx();
   readonly #servers = new Map<string, Server>();
   readonly #connectors = new Map<Connection, Connector>();
+  /** By a server's key in hex: the nodes that led to it. */
+  readonly #relaysOf = new BoundedMap<string, readonly Address[]>(MAX_KNOWN_SERVERS);
   /** Calls that wait until fewer are shaking hands. */
   readonly #queued = new Map<Connection, (now: number) => void>();
   readonly #connections = new Set<Connection>();
@@ -181,8 +187,12 @@ export class Connections {
     const connection = this.#open(true, streamId, (at, path) => this.#connectors.get(connection)?.reached(at, path));
     connection.owner = owner;
     this.#queued.set(connection, (startedAt) => {
-      const connector = new Connector(startedAt, { ...options, streamId }, this.#around, {
+      const server = options.remotePublicKey.toHex();
+      const isTold = options.relayAddresses.length > 0;
+      const relayAddresses = isTold ? options.relayAddresses : (this.#relaysOf.get(server) ?? []);
+      const connector = new Connector(startedAt, { ...options, relayAddresses, streamId }, this.#around, {
         connected: (at, path, session) => {
+          this.#relaysOf.set(server, connector.relays);
           this.#connectors.delete(connection);
           this.#start(at, connection, session, path);
         },

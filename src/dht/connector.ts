@@ -22,6 +22,7 @@ import {
   type RelayPair,
 } from "../wire/noise-payload.ts";
 import { INTERNAL, RPC_ERROR } from "../wire/rpc.ts";
+import { RELAYS } from "./announcer.ts";
 import { type ConnectionSurroundings, isPunchSocket, type Path } from "./connection-surroundings.ts";
 import { Holepuncher } from "./holepuncher.ts";
 import { findPeer } from "./operations.ts";
@@ -170,6 +171,12 @@ export class Connector implements Requester, QueryOwner {
   /** Whether it still asks nodes for the server. */
   get isShaking(): boolean {
     return this.#phase === "shaking";
+  }
+
+  /** The nodes that lead to the server, once it has answered: as it says, or else the one that did. */
+  get relays(): readonly Address[] {
+    const { payload, via } = this.#agreed!;
+    return payload.relayAddresses?.length ? payload.relayAddresses.slice(0, RELAYS) : [via];
   }
 
   advance(now: number): void {

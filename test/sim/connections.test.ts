@@ -3,6 +3,7 @@
  * word was said and answered.
  */
 import { expect, test } from "bun:test";
+import { type Address, sameAddress } from "../../src/base/address.ts";
 import { type KeyPair, keyPairFromSeed } from "../../src/crypto/ed25519.ts";
 import { begin, connect, listen, SimEnd, type SimServer } from "../support/sim-connection.ts";
 import { SimDhtNode, simNetwork } from "../support/sim-dht.ts";
@@ -42,6 +43,12 @@ class World {
   nat(kind: Kind): Nat | null {
     const behaviour = KINDS[kind];
     return behaviour && this.internet.addNat(behaviour);
+  }
+
+  stop(addresses: readonly Address[]): void {
+    const gone = this.#network.filter(({ address }) => addresses.some((each) => sameAddress(each, address)));
+    expect(gone).toHaveLength(addresses.length);
+    for (const { host } of gone) host.offline();
   }
 
   /** A node that has joined, behind `nat` or with a public address. */
@@ -117,6 +124,19 @@ test("OM-46 with the right relays the server is reached through them, with wrong
   expect(right.tookMs).toBeLessThan(USUALLY_WITHIN_MS);
   const wrong = connect(world.internet, ends.client, publicKey, [{ host: "203.0.113.9", port: 1 }]);
   expect(wrong.tookMs).not.toBeNull();
+});
+
+test("a server that was reached before is reached a search sooner, and still when the nodes that led to it are gone", () => {
+  const world = new World(7);
+  const { internet } = world;
+  const { client, server } = world.pair("linux", "linux");
+  const { publicKey } = listen(internet, server);
+  const first = connect(internet, client, publicKey);
+  const again = connect(internet, client, publicKey);
+  expect(again.tookMs!).toBeLessThan(first.tookMs! - 30);
+  world.stop(server.node.connections.servers()[0]!.announcer.relays.map(({ relayAddress }) => relayAddress));
+  internet.runFor(30_000);
+  expect(connect(internet, client, publicKey).tookMs).not.toBeNull();
 });
 
 test("OM-20 a server is found for hours, whatever its NAT forgets and wherever it goes", () => {
