@@ -6,7 +6,8 @@ import type { Address } from "../base/address.ts";
 import type { Random } from "../base/random.ts";
 import type { NoiseSession } from "../crypto/noise.ts";
 import { SecretChannel, type SecretChannelOwner } from "../transport/secret-channel.ts";
-import type { CloseReason, StreamOwner, UdxStream } from "../transport/udx/stream.ts";
+import type { UdxStream } from "../transport/udx/stream.ts";
+import type { CloseReason, StreamOwner } from "../transport/udx/stream-owner.ts";
 import type { Path } from "./connection-surroundings.ts";
 import type { Reason } from "./reasons.ts";
 

@@ -149,7 +149,13 @@ async function startDht(lab: RunningLab): Promise<{ host: string; port: number }
 async function tryCell(
   lab: RunningLab,
   kind: Kind,
-  { client, server, bootstrap, tries, random }: {
+  {
+    client,
+    server,
+    bootstrap,
+    tries,
+    random,
+  }: {
     readonly client: Place;
     readonly server: Place;
     readonly bootstrap: readonly { host: string; port: number }[];
