@@ -121,17 +121,14 @@ function transmit(): void {
 }
 
 function receive(now: number): void {
-  for (let count = socket.receive(memory.address, SLOT_BYTES); count > 0; ) {
-    for (let i = 0; i < count; i++) {
-      const [length, segment] = [socket.lengthOf(i), socket.segmentOf(i)];
-      for (let at = 0; at < length; at += segment) {
-        const start = i * SLOT_BYTES + at;
-        const end = i * SLOT_BYTES + Math.min(at + segment, length);
-        udx.receive(now, "main", from, memory.bytes.subarray(start, end));
-      }
+  const count = socket.receive(memory.address, SLOT_BYTES);
+  for (let i = 0; i < count; i++) {
+    const [length, segment] = [socket.lengthOf(i), socket.segmentOf(i)];
+    for (let at = 0; at < length; at += segment) {
+      const start = i * SLOT_BYTES + at;
+      const end = i * SLOT_BYTES + Math.min(at + segment, length);
+      udx.receive(now, "main", from, memory.bytes.subarray(start, end));
     }
-    if (count < SLOTS) return;
-    return;
   }
 }
 
