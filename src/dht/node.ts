@@ -221,12 +221,13 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
   /** A datagram arrived. Its bytes are ours to keep. */
   receive(now: number, socket: SocketName, from: Address, datagram: Uint8Array): void {
     if (this.#isSuspended || from.port === 0 || from.host.includes(":")) return; // the DHT knows IPv4 alone
-    if (this.connections.receive(now, socket, from, datagram)) return;
-    if (datagram[0] === REQUEST) {
+    if (datagram.length <= 1) {
+      this.connections.receive(now, socket, from, datagram);
+    } else if (datagram[0] === REQUEST) {
       if (!this.#guard || this.#guard.allows(now, from.host)) this.#onRequest(now, { socket, from, datagram });
     } else if (datagram[0] === RESPONSE) {
       this.#onResponse(now, socket, from, datagram);
-    } else {
+    } else if (!this.connections.receive(now, socket, from, datagram)) {
       this.#dropped.malformed++;
     }
   }

@@ -109,7 +109,7 @@ export class DhtHost {
     switch (output.type) {
       case "send":
         this.traffic.sentBytes += output.datagram.length;
-        return this.#on(output.socket, (socket) => this.#send(socket, output));
+        return this.#send(output);
       case "probe": {
         const hops = output.reach === "near" ? NEAR_HOPS : undefined;
         return this.#on(output.socket, (socket) => socket.send(output.to, PROBE, hops));
@@ -125,12 +125,18 @@ export class DhtHost {
     }
   }
 
-  #send(socket: DatagramSocket, { to, datagram, segmentBytes }: Extract<DhtOutput, { type: "send" }>): void {
-    const step = segmentBytes || Math.max(1, datagram.length);
-    for (let at = 0; at < datagram.length; at += step) {
+  #send({ socket: name, to, datagram, segmentBytes }: Extract<DhtOutput, { type: "send" }>): void {
+    if (segmentBytes === 0) {
       this.traffic.sentDatagrams++;
-      socket.send(to, datagram.subarray(at, at + step));
+      if (name === "server" || name === "client") return this.#sockets[name].send(to, datagram); // answers, mostly: no closure
+      return this.#on(name, (socket) => socket.send(to, datagram));
     }
+    this.#on(name, (socket) => {
+      for (let at = 0; at < datagram.length; at += segmentBytes) {
+        this.traffic.sentDatagrams++;
+        socket.send(to, datagram.subarray(at, at + segmentBytes));
+      }
+    });
   }
 
   #on(name: SocketName, act: (socket: DatagramSocket) => void): void {
