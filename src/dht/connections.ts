@@ -272,7 +272,7 @@ export class Connections {
   }
 
   advance(now: number): void {
-    if (this.#isIdle) return;
+    if (this.#isIdle) return this.#sendStreams(now); // the last words of a connection that is gone
     for (const { announcer, listener } of this.#servers.values()) {
       announcer.advance(now);
       listener.advance(now);
