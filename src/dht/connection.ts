@@ -3,6 +3,7 @@
  * before there is a path waits, up to a bound.
  */
 import type { Address } from "../base/address.ts";
+import type { Due } from "../base/deadlines.ts";
 import type { Random } from "../base/random.ts";
 import type { NoiseSession } from "../crypto/noise.ts";
 import { SecretChannel, type SecretChannelOwner } from "../transport/secret-channel.ts";
@@ -45,7 +46,9 @@ const NOBODY: ConnectionOwner = {
   closed: () => {},
 };
 
-export class Connection {
+export class Connection implements Due {
+  dueAt = Infinity;
+  place = -1;
   readonly isInitiator: boolean;
   session: NoiseSession | null = null;
   isClosed = false;

@@ -1,6 +1,7 @@
 /** The connections of one node: the servers that listen on it, the calls it makes, the streams, and the sockets that they punch with. */
 import type { Address } from "../base/address.ts";
 import { BoundedMap } from "../base/bounded-map.ts";
+import { Deadlines } from "../base/deadlines.ts";
 import { blake2b256 } from "../crypto/blake2b.ts";
 import type { KeyPair } from "../crypto/ed25519.ts";
 import type { NoiseSession } from "../crypto/noise.ts";
@@ -11,19 +12,13 @@ import { decodeRelayedHolepunch } from "../wire/holepunch.ts";
 import type { NoisePayload } from "../wire/noise-payload.ts";
 import { encodeRequest, encodeResponse, type Request, RPC_ERROR } from "../wire/rpc.ts";
 import { Announcer } from "./announcer.ts";
+import type { Call, RelayedAnswer, RelayedRequest } from "./call.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
 import { type ConnectionSurroundings, isPunchSocket, type Path } from "./connection-surroundings.ts";
 import { Connector, type ConnectorOptions } from "./connector.ts";
 import { HandshakeGate } from "./handshake-gate.ts";
 import { PunchRation } from "./holepuncher.ts";
-import {
-  type Call,
-  Listener,
-  type ListenerOptions,
-  type ListenerSurroundings,
-  type RelayedAnswer,
-  type RelayedRequest,
-} from "./listener.ts";
+import { Listener, type ListenerOptions, type ListenerSurroundings } from "./listener.ts";
 import type { Reach } from "./probing.ts";
 import type { SocketName } from "./requests.ts";
 
@@ -84,6 +79,8 @@ export class Connections {
   /** Calls that wait until fewer are shaking hands. */
   readonly #queued = new Map<Connection, (now: number) => void>();
   readonly #connections = new Set<Connection>();
+  /** What a connection does only ever puts its deadline off, which it is asked for when the earlier one is here: no packet costs a look at all. */
+  readonly #deadlines = new Deadlines<Connection>();
   readonly #gate: HandshakeGate;
   /** Sockets that nothing uses any more, and when they are closed. */
   #leaving: { readonly socket: SocketName; readonly at: number }[] = [];
@@ -151,18 +148,18 @@ export class Connections {
       isRelay: (address) => announcer.isRelay(address),
       reply: (at, request, answer) => this.#reply(at, request, answer, target),
     };
-    const listener: Listener = new Listener(options, around, {
+    const listener = new Listener(options, around, {
       admits: (remotePublicKey, payload, client) => owner.admits(remotePublicKey, payload, client),
       expected: (call) =>
         calls.set(
           call,
-          this.#open(false, call.streamId, (at, path) => listener.reached(at, call, path)),
+          this.#open(false, call.parts.streamId, (at, way) => call.reached(at, way)),
         ),
       connected: (at, call, path) => {
         const connection = calls.get(call)!;
         calls.delete(call);
-        connection.owner = owner.connected(call.session.remotePublicKey, connection);
-        this.#start(at, connection, call.session, path);
+        connection.owner = owner.connected(call.parts.session.remotePublicKey, connection);
+        this.#start(at, connection, call.parts.session, path);
       },
       abandoned: (at, call) => {
         calls.get(call)?.destroy(at);
@@ -224,6 +221,7 @@ export class Connections {
   /** Unless whoever was told of it has destroyed it: then the socket is nobody's. */
   #start(now: number, connection: Connection, session: NoiseSession, path: Path): void {
     connection.start(now, session, path);
+    this.#deadlines.set(connection, connection.deadline());
     if (!connection.remote) this.#leave(now, path.socket);
   }
 
@@ -265,34 +263,29 @@ export class Connections {
     return this.#isHeldBack ? "unverified" : "taken";
   }
 
-  /** Most nodes, most of the time: each request that they answer would look through all of this twice. */
-  get #isIdle(): boolean {
-    const isEmpty = this.#servers.size === 0 && this.#connections.size === 0 && this.#leaving.length === 0;
-    return isEmpty && this.#udx.deadline() === Infinity;
-  }
-
   advance(now: number): void {
-    if (this.#isIdle) return this.#sendStreams(now); // the last words of a connection that is gone
     for (const { announcer, listener } of this.#servers.values()) {
       announcer.advance(now);
       listener.advance(now);
     }
     for (const connector of this.#connectors.values()) connector.advance(now);
     this.#beginQueued(now);
-    for (const connection of this.#connections) connection.advance(now);
+    for (let due = this.#deadlines.first; due && due.dueAt <= now; due = this.#deadlines.first) {
+      due.advance(now);
+      this.#deadlines.set(due, due.deadline());
+    }
     this.#sendStreams(now);
     while (this.#leaving.length > 0 && now >= this.#leaving[0]!.at)
       this.#around.closeSocket(this.#leaving.shift()!.socket);
   }
 
   deadline(): number {
-    if (this.#isIdle) return Infinity;
-    let least = Math.min(this.#udx.deadline(), this.#leaving[0]?.at ?? Infinity);
+    const { first } = this.#deadlines;
+    let least = Math.min(this.#udx.deadline(), first?.dueAt ?? Infinity, this.#leaving[0]?.at ?? Infinity);
     for (const { announcer, listener } of this.#servers.values()) {
       least = Math.min(least, announcer.deadline(), listener.deadline());
     }
     for (const connector of this.#connectors.values()) least = Math.min(least, connector.deadline());
-    for (const connection of this.#connections) least = Math.min(least, connection.deadline());
     return least;
   }
 
@@ -346,6 +339,7 @@ export class Connections {
 
   #onClosed(now: number, connection: Connection): void {
     this.#connections.delete(connection);
+    this.#deadlines.set(connection, Infinity);
     this.#queued.delete(connection);
     const connector = this.#connectors.get(connection);
     this.#connectors.delete(connection);

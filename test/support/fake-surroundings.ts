@@ -1,8 +1,9 @@
 /** The node that a connection being made is part of, played by a test: it sees what is asked, opened, probed and answered. */
 import type { Address } from "../../src/base/address.ts";
 import type { ServerRelay } from "../../src/dht/announcer.ts";
+import type { RelayedAnswer, RelayedRequest } from "../../src/dht/call.ts";
 import { PunchRation } from "../../src/dht/holepuncher.ts";
-import type { ListenerSurroundings, RelayedAnswer, RelayedRequest } from "../../src/dht/listener.ts";
+import type { ListenerSurroundings } from "../../src/dht/listener.ts";
 import type { Reach } from "../../src/dht/probing.ts";
 import type { Query, QueryOptions, QueryOwner } from "../../src/dht/query.ts";
 import type { SocketName } from "../../src/dht/requests.ts";

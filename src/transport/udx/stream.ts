@@ -4,6 +4,7 @@
  */
 import type { Address } from "../../base/address.ts";
 import { assert } from "../../base/assert.ts";
+import type { Due } from "../../base/deadlines.ts";
 import {
   ackOf,
   DATA,
@@ -19,7 +20,6 @@ import {
   typeOf,
 } from "../../wire/udx.ts";
 import { AnswerLimit } from "./answer-limit.ts";
-import type { Due } from "./deadlines.ts";
 import type { EndedStream } from "./lingering.ts";
 import type { Outbox } from "./outbox.ts";
 import { PacketWriter, type Route } from "./packet-writer.ts";

@@ -4,10 +4,10 @@
  */
 import type { Address } from "../../base/address.ts";
 import { assert } from "../../base/assert.ts";
+import { Deadlines } from "../../base/deadlines.ts";
 import type { Machine } from "../../base/machine.ts";
 import { type Random, randomUint32 } from "../../base/random.ts";
 import { idOf, isUdxPacket } from "../../wire/udx.ts";
-import { Deadlines } from "./deadlines.ts";
 import { type EndedStream, LingeringStreams } from "./lingering.ts";
 import { MOST_MTU_BYTES } from "./mtu-search.ts";
 import { Outbox, type UdxSend } from "./outbox.ts";

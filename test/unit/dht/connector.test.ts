@@ -28,10 +28,10 @@ function connecting({ relayAddresses = [] as Address[], own = null as Address | 
     connected: (_, path) => void paths.push(path),
     failed: (_, reason) => void failures.push(reason),
   });
-  const [asked] = around.queries;
+  const asked = () => around.queries[0]!;
   const { wire } = around;
   const find = (from: Address) =>
-    connector.replied(wire.now, asked!.query, { ...reply, from: withId(from), value: new Uint8Array(33) });
+    asked().owner.replied(wire.now, asked().query, { ...reply, from: withId(from), value: new Uint8Array(33) });
   const handshakes = () =>
     wire.sent.filter(({ request }) => request.command === COMMAND.peerHandshake && !request.isInternal);
   const hello = () => decodeRelayedHandshake(handshakes()[0]!.request.value!)!.noise;
@@ -46,14 +46,17 @@ function connecting({ relayAddresses = [] as Address[], own = null as Address | 
     }
     wire.run(until);
   };
-  return { around, wire, connector, paths, failures, asked: asked!, find, handshakes, hello, answer, run };
+  return { around, wire, connector, paths, failures, asked, find, handshakes, hello, answer, run };
 }
 const reply = { tid: 1, rttMs: 1, to: US, token: null, closerNodes: [], error: 0 };
 
 /** Nothing of it is left: no request, socket or timer. */
-function expectIdle({ around, connector, asked }: ReturnType<typeof connecting>, sockets: string[] = []): void {
+function expectIdle({ around, connector }: ReturnType<typeof connecting>, sockets: string[] = []): void {
   expect([around.wire.requests.size, connector.deadline(), connector.isDone]).toEqual([0, Infinity, true]);
-  expect([[...around.sockets].map(String), asked.isCancelled]).toEqual([sockets, true]);
+  expect([[...around.sockets].map(String), around.queries.filter(({ isCancelled }) => !isCancelled)]).toEqual([
+    sockets,
+    [],
+  ]);
 }
 
 /** One that found its server behind a NAT and was answered, with the server's words for each round. */
@@ -89,19 +92,28 @@ test("OM-14 it asks every node that knows the server, two at a time, with the sa
   expect(failures).toEqual([]);
 });
 
-test("OM-41 OM-46 named nodes are asked at once, one more at a time", () => {
-  const { handshakes, asked } = connecting({ relayAddresses: [1, 2, 3, 4].map(node) });
+test("OM-41 OM-46 named nodes are asked at once, one more at a time, and nobody else as long as they may answer", () => {
+  const { handshakes, asked, around, run } = connecting({ relayAddresses: [1, 2, 3, 4].map(node) });
   expect(handshakes().map(({ to }) => to)).toEqual([1, 2, 3].map(node));
-  expect(asked.options.nodes).toHaveLength(4);
+  run(999);
+  expect(around.queries).toEqual([]);
+  run(1_000);
+  expect(asked().options.nodes).toHaveLength(4);
+});
+
+test("OM-46 when all named nodes have refused, the server is looked for at once", () => {
+  const { handshakes, around, wire, answer } = connecting({ relayAddresses: [1, 2].map(node) });
+  for (const sent of handshakes()) answer(sent, new Uint8Array(0));
+  expect([around.queries.length, wire.now]).toEqual([1, 0]);
 });
 
 test("OM-14 OM-36 when the walk ends it was not found; or found, and could not be reached", () => {
   const none = connecting();
-  none.connector.finished(0);
+  none.asked().owner.finished(0, none.asked().query, null);
   expect(none.failures).toEqual(["PEER_NOT_FOUND"]);
   const silent = connecting();
   silent.find(RELAY);
-  silent.connector.finished(0);
+  silent.asked().owner.finished(0, silent.asked().query, null);
   silent.run(10_000);
   expect([silent.failures, silent.wire.requests.size]).toEqual([["PEER_CONNECTION_FAILED"], 0]);
 });

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Address } from "../../../src/base/address.ts";
-import { type Call, Listener, type RelayedRequest } from "../../../src/dht/listener.ts";
+import type { Call, RelayedRequest } from "../../../src/dht/call.ts";
+import { Listener } from "../../../src/dht/listener.ts";
 import { SecurePayloads } from "../../../src/dht/secure-payloads.ts";
 import { COMMAND } from "../../../src/wire/dht.ts";
 import { decodeRelayedHandshake, MODE, type RelayedHandshake } from "../../../src/wire/handshake.ts";
@@ -205,13 +206,13 @@ test("OM-36 a client of another version, or without a stream, gets an error and 
 });
 
 test("the client's first packet connects it; by a socket that another call punches with it does not", () => {
-  const { listener, told, greet, calls, around } = listening();
+  const { told, greet, calls, around } = listening();
   greet(fakeClient(2, SERVER.publicKey).hello);
   greet(fakeClient(3, SERVER.publicKey).hello);
-  listener.reached(0, calls[0]!, { socket: "punch-2", to: CLIENT });
+  calls[0]!.reached(0, { socket: "punch-2", to: CLIENT });
   expect(told).toEqual(["expected", "expected"]);
-  listener.reached(0, calls[0]!, { socket: "punch-1", to: CLIENT });
-  listener.reached(0, calls[0]!, { socket: "punch-1", to: node(5) });
+  calls[0]!.reached(0, { socket: "punch-1", to: CLIENT });
+  calls[0]!.reached(0, { socket: "punch-1", to: node(5) });
   expect(told.slice(2)).toEqual([`connected punch-1 ${CLIENT.host}:${CLIENT.port}`]);
   expect([...around.sockets]).toEqual(["punch-1", "punch-2"]);
 });
@@ -291,7 +292,7 @@ test("a probe is sent back, so often and no more, and none when the call is over
   expect(around.probes).toHaveLength(64);
   expect(listener.probed("punch-2", CLIENT)).toBe(false);
   const other = punching();
-  other.listener.reached(0, other.calls[0]!, { socket: "punch-1", to: CLIENT });
+  other.calls[0]!.reached(0, { socket: "punch-1", to: CLIENT });
   other.listener.probed("punch-1", CLIENT);
   expect([other.around.probes, calls.length, told]).toEqual([[], 1, ["expected"]]);
 });

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { Deadlines } from "../../../../src/transport/udx/deadlines.ts";
-import { SeededRandom } from "../../../support/random.ts";
+import { Deadlines } from "../../../src/base/deadlines.ts";
+import { SeededRandom } from "../../support/random.ts";
 
 test("the first is always the one that is due soonest, however they are put off and forward", () => {
   const random = new SeededRandom(1);
