@@ -7,12 +7,11 @@ import { isBogon } from "../base/address-classes.ts";
 import { addressKey } from "../base/ip4.ts";
 import type { Machine } from "../base/machine.ts";
 import { randomUint32 } from "../base/random.ts";
-import { decodeRequest, decodeResponse, ID_BYTES, INTERNAL, REQUEST, RESPONSE } from "../wire/rpc.ts";
+import { decodeRequest, decodeResponse, ID_BYTES, REQUEST, RESPONSE } from "../wire/rpc.ts";
 import { Bootstrap } from "./bootstrap.ts";
 import { Connections } from "./connections.ts";
-import { Contacts, OLD_TICKS } from "./contacts.ts";
+import { Contacts } from "./contacts.ts";
 import { Guard, type HeldRequest } from "./guard.ts";
-import { Health } from "./health.ts";
 import type { DhtNodeOptions, DhtOutput } from "./node-options.ts";
 import { nodeId, peerAt, sameBytes } from "./peer.ts";
 import { Query, type QueryContext, type QueryFailure, type QueryOptions, type QueryOwner } from "./query.ts";
@@ -30,19 +29,8 @@ import {
 import { Responder } from "./responder.ts";
 import { Storage } from "./storage.ts";
 import { Tokens } from "./tokens.ts";
+import { Upkeep } from "./upkeep.ts";
 
-export const TICK_MS = 5_000;
-/** Two ticks farther apart than this: the machine slept. */
-const SLEPT_MS = 15_000;
-const PING_EVERY_TICKS = 8;
-/** A table that small is refreshed so often. */
-const SMALL_TABLE = 20;
-const SMALL_REFRESH_TICKS = 64;
-/** An empty one this often: there may be no network yet. Differs: the reference waits for the next ping, up to 40 s. */
-const EMPTY_REFRESH_TICKS = 2;
-const REFRESH_TICKS = 60;
-/** One refresh in so many asks the bootstrap nodes, too. Differs: with none, the parts of a network that was parted stay apart for ever. */
-const BOOTSTRAP_REFRESHES = 2;
 /** Queries of the user's under way. Full: the next one fails. */
 const MAX_QUERIES = 1024;
 
@@ -59,17 +47,12 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
   readonly #responder: Responder;
   readonly connections: Connections;
   readonly #surroundings: QueryContext;
-  readonly #health = new Health();
+  readonly #upkeep: Upkeep;
   readonly #queries = new Set<Query>();
   readonly #asked = new Map<PendingRequest, number>();
   #nextRequest = 1;
   #outputs: DhtOutput[] = [];
   #serverPort = 0;
-  #tickedAt = -Infinity;
-  #tickAt = Infinity;
-  #refreshTicks: number;
-  #refreshes = 0;
-  #hintsSent = 0;
   #isSuspended = false;
 
   constructor(now: number, options: DhtNodeOptions) {
@@ -104,12 +87,20 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
       requests: this.#requests,
       bootstrap: this.#bootstrap,
       port: () => this.#serverPort,
-      walk: (now, owner) => this.#walk(now, this.contacts.table.id, owner),
+      walk: (now, owner) => this.#upkeep.walk(now, this.contacts.table.id, owner),
       refresh: (now) => this.refresh(now),
       onEvent: (type) => {
         if (type === "ready") this.contacts.maySwap = true;
         emit({ type });
       },
+    });
+    this.#upkeep = new Upkeep({
+      ...options,
+      contacts: this.contacts,
+      requests: this.#requests,
+      reachability: this.#reachability,
+      context: () => this.#surroundings,
+      onEvent: (type) => emit({ type }),
     });
     this.storage = new Storage(options);
     const release = (now: number, held: HeldRequest) => this.#onRequest(now, held);
@@ -149,13 +140,12 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
       closest: (target) => this.contacts.table.closest(target),
       bootstrap: (now) => this.#bootstrap.addresses(now),
       admits: (node) => this.#admits(node),
-      mayHint: () => this.#mayHint(),
+      mayHint: () => this.#upkeep.mayHint(),
       unreachable: (now, node) => {
         this.contacts.remove(node.key);
         this.#bootstrap.failed(now, node);
       },
     };
-    this.#refreshTicks = 31 + (randomUint32(random) % 30);
     if (options.publicAddress) this.contacts.sampler.add(options.publicAddress);
     for (const node of options.nodes) this.contacts.addKnown(now, peerAt(node));
   }
@@ -163,8 +153,7 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
   /** The sockets are open, the server socket on `serverPort`: begins to find the network. */
   start(now: number, serverPort: number): void {
     this.#serverPort = serverPort;
-    this.#tickedAt = now;
-    this.#tickAt = now + TICK_MS;
+    this.#upkeep.start(now);
     this.#reachability.start(now);
   }
 
@@ -187,11 +176,11 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
   }
 
   get isOnline(): boolean {
-    return this.#health.isOnline;
+    return this.#upkeep.health.isOnline;
   }
 
   get isDegraded(): boolean {
-    return this.#health.isDegraded;
+    return this.#upkeep.health.isDegraded;
   }
 
   /** Open: strangers reach us. Consistent: all see one address. Random: each sees another port. */
@@ -241,7 +230,7 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
   /** Walks towards a target; its replies and its end are outputs. Null when too many walks are under way. */
   query(now: number, options: QueryOptions): Query | null {
     if (this.#queries.size >= MAX_QUERIES) return null;
-    this.#refreshTicks = REFRESH_TICKS; // any walk keeps the table alive
+    this.#upkeep.walked();
     const query = new Query(options, this.#surroundings, this);
     this.#queries.add(query);
     query.start(now);
@@ -264,32 +253,20 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
     this.contacts.addKnown(now, peerAt(address));
   }
 
-  /** Walks towards a node that we know, so that the table stays alive. */
+  /** Walks in the background, so that the table stays alive. */
   refresh(now: number): void {
-    const nodes = [...this.contacts.table.nodes()];
-    const node = nodes[randomUint32(this.#options.random) % Math.max(1, nodes.length)];
-    const asksBootstrap = this.#refreshes++ % BOOTSTRAP_REFRESHES === 0;
-    this.#walk(now, node?.id ?? this.contacts.table.id, { replied: () => {}, finished: () => {} }, asksBootstrap);
+    this.#upkeep.refresh(now);
   }
 
   /** The machine slept, as the shell knows from another clock; or its network is another. */
   wakeUp(now: number): void {
-    this.contacts.tick += 2 * OLD_TICKS; // everything looks old
-    this.contacts.tick += PING_EVERY_TICKS - (this.contacts.tick % PING_EVERY_TICKS) - 2; // pings begin in two ticks
-    this.#refreshTicks = 1;
-    this.#tickedAt = now;
-    this.#tickAt = now + TICK_MS;
-    this.#reachability.wakeUp();
-    if (this.#health.reset()) this.#outputs.push({ type: "networkUpdate" });
-    this.#outputs.push({ type: "wakeup" });
+    this.#upkeep.wakeUp(now);
   }
 
   /** An address of this machine came or went. */
   networkChanged(now: number): void {
-    this.contacts.tick += PING_EVERY_TICKS - (this.contacts.tick % PING_EVERY_TICKS) - 1; // pings begin in the next tick
-    this.refresh(now);
+    this.#upkeep.networkChanged(now);
     this.connections.refresh(now);
-    this.#outputs.push({ type: "networkUpdate" });
   }
 
   /** The sockets are about to close: nothing is asked, answered or due until `resume`. */
@@ -298,7 +275,7 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
     this.#isSuspended = true;
     this.#requests.suspend(now);
     this.#responder.suspend();
-    this.#tickAt = Infinity;
+    this.#upkeep.stop();
   }
 
   resume(now: number, serverPort: number): void {
@@ -314,12 +291,12 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
     this.#requests.advance(now);
     this.#responder.advance(now);
     if (!this.#isSuspended) this.connections.advance(now);
-    if (now >= this.#tickAt) this.#tick(now);
+    this.#upkeep.advance(now);
   }
 
   deadline(): number {
     return Math.min(
-      this.#tickAt,
+      this.#upkeep.deadline(),
       this.#requests.deadline(),
       this.#responder.deadline(),
       this.#isSuspended ? Infinity : this.connections.deadline(),
@@ -404,50 +381,10 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
     return !(this.#options.isPublic && isBogon(node.host)) && this.#options.admits(node);
   }
 
-  #tick(now: number): void {
-    if (now - this.#tickedAt > SLEPT_MS) return this.wakeUp(now);
-    const { contacts } = this;
-    contacts.tick++;
-    this.#tickedAt = now;
-    this.#tickAt = now + TICK_MS;
-    if (!this.isReady) return;
-    this.#reachability.tick(now);
-    if (contacts.tick % PING_EVERY_TICKS === 0) contacts.pingSome(now);
-    const { size } = contacts.table;
-    const isSmall =
-      contacts.tick % (size === 0 ? EMPTY_REFRESH_TICKS : SMALL_REFRESH_TICKS) === 0 && size < SMALL_TABLE;
-    if (--this.#refreshTicks <= 0 || isSmall) this.refresh(now);
-    this.#hintsSent = 0;
-    if (this.#health.tick(this.#requests)) this.#outputs.push({ type: "networkUpdate" });
-  }
-
-  /** A walk in the background: it takes few requests at a time while others are under way. */
-  #walk(now: number, target: Uint8Array, owner: QueryOwner, asksBootstrap = false): void {
-    const { concurrency } = this.#options;
-    const least = Math.min(concurrency, Math.max(2, Math.floor(concurrency / 8)));
-    this.#refreshTicks = REFRESH_TICKS;
-    const yielding: QueryOwner = {
-      replied: (at, query, reply) => {
-        query.concurrency = this.#requests.size < 3 ? concurrency : least;
-        owner.replied(at, query, reply);
-      },
-      finished: (at, query, failure) => owner.finished(at, query, failure),
-    };
-    const question = { isInternal: true, command: INTERNAL.findNode, target, concurrency: least, asksBootstrap };
-    new Query(question, this.#surroundings, yielding).start(now);
-  }
-
   /** A walk of one of our parts. */
   #ask(now: number, question: QueryOptions, owner: QueryOwner): Query {
     const query = new Query(question, this.#surroundings, owner);
     query.start(now);
     return query;
-  }
-
-  #mayHint(): boolean {
-    const { sendDownHints, downHintsPerTick } = this.#options;
-    if (!sendDownHints || (downHintsPerTick >= 0 && this.#hintsSent >= downHintsPerTick)) return false;
-    this.#hintsSent++;
-    return true;
   }
 }
