@@ -4,7 +4,7 @@ import { command, UsageError } from "./command.ts";
 import { networkOptions } from "./dht-options.ts";
 import { millisecondsText, roundedMs } from "./dht-text.ts";
 import { parseSpanOption } from "./option-values.ts";
-import { printable } from "./wg-quick-sections.ts";
+import { printable } from "./printable.ts";
 
 export const dhtPing = command({
   name: "ping",

@@ -6,7 +6,7 @@ import type { SecretSocket } from "../io/gateway/secret-socket.ts";
 import { chooseNetwork } from "./chosen-network.ts";
 import type { Context } from "./command.ts";
 import { UsageError } from "./command.ts";
-import { printable } from "./wg-quick-sections.ts";
+import { printable } from "./printable.ts";
 
 /** Opens a node, finds the network, calls `use` and closes all, however it ends. Throws DnetError. */
 export async function withPeer<Result>(

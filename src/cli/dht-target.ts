@@ -1,7 +1,7 @@
 import { parsePublicKey } from "../base/public-key.ts";
 import { blake2b256 } from "../crypto/blake2b.ts";
 import { UsageError } from "./command.ts";
-import { printable } from "./wg-quick-sections.ts";
+import { printable } from "./printable.ts";
 
 export interface Target {
   /** 32 of them. */

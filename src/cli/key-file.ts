@@ -5,7 +5,7 @@ import type { Random } from "../base/random.ts";
 import { type KeyPair, keyPairFromSeed } from "../crypto/ed25519.ts";
 import { readToEnd } from "./bounded-read.ts";
 import { UsageError } from "./command.ts";
-import { printable } from "./wg-quick-sections.ts";
+import { printable } from "./printable.ts";
 
 // 64 characters and a line end; whoever has a kilobyte has something else.
 const MAX_FILE_BYTES = 1024;

@@ -2,7 +2,7 @@
 import type { Address } from "../base/address.ts";
 import { ip4Number } from "../base/ip4.ts";
 import { UsageError } from "./command.ts";
-import { printable } from "./wg-quick-sections.ts";
+import { printable } from "./printable.ts";
 
 /** `expected` completes a sentence that begins "expected "; `example` is a value that would do. */
 export function badOption(name: string, text: string, expected: string, example: string): UsageError {

@@ -2,8 +2,8 @@ import { closeSync, fstatSync, openSync } from "node:fs";
 import { DnetError } from "../base/error.ts";
 import type { TunnelConfig } from "../io/tunnel-config.ts";
 import { readToEnd } from "./bounded-read.ts";
+import { printable } from "./printable.ts";
 import { MAX_CONFIG_BYTES, parseWgQuick } from "./wg-quick.ts";
-import { printable } from "./wg-quick-sections.ts";
 
 /** Reads a wg-quick file. `warnings` are words for the person; throws DnetError when there is no good file. */
 export function readTunnelFile(path: string): { config: TunnelConfig; warnings: string[] } {

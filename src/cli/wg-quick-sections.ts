@@ -1,6 +1,8 @@
 /** The outer form of a wg-quick file: text → sections of known keys with their values still in text. */
+
 import { DnetError } from "../base/error.ts";
 import { nearest } from "./nearest.ts";
+import { printable } from "./printable.ts";
 
 export type SectionName = "Interface" | "Peer";
 
@@ -30,7 +32,6 @@ const KEYS: { readonly [section in SectionName]: { readonly [key: string]: "once
   },
 };
 const SECRET_KEYS = ["PrivateKey", "PresharedKey"];
-const MAX_SHOWN_CHARACTERS = 80;
 
 /** Keys of wg-quick that dnet does not do, and what to do instead. */
 const REFUSED_KEYS: { readonly [key: string]: string } = {
@@ -95,12 +96,6 @@ export class Problems {
   #refusal(message: string, hint = `mend ${this.file}; nothing was changed`): DnetError {
     return new DnetError("CONFIG_INVALID", message, { failure: "configuration", hint });
   }
-}
-
-/** Cut to a readable length, with control characters as `\x1b`, so that a file cannot write to the terminal. */
-export function printable(text: string): string {
-  const cut = text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}...` : text;
-  return cut.replaceAll(/\p{C}/gu, (character) => `\\x${character.codePointAt(0)!.toString(16).padStart(2, "0")}`);
 }
 
 /** No good value goes on after a space or an equals sign. If this one does, a line end is lost and a key may follow. */

@@ -7,7 +7,8 @@ import { DnetError } from "../base/error.ts";
 import { formatPrefix, network, type Prefix } from "../base/ip.ts";
 import { X25519Key } from "../crypto/x25519.ts";
 import { LEAST_MTU, type TunnelConfig, type TunnelPeerConfig } from "../io/tunnel-config.ts";
-import { type Entry, Problems, printable, readSections, type Section } from "./wg-quick-sections.ts";
+import { printable } from "./printable.ts";
+import { type Entry, Problems, readSections, type Section } from "./wg-quick-sections.ts";
 import {
   parseAddressPrefix,
   parseEndpoint,
