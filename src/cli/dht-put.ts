@@ -2,6 +2,7 @@ import { formatAddress } from "../base/address.ts";
 import { formatPublicKey } from "../base/public-key.ts";
 import type { KeyPair } from "../crypto/ed25519.ts";
 import type { Gateway } from "../io/gateway/gateway.ts";
+import { MAX_VALUE_BYTES } from "../io/gateway/settings.ts";
 import { type Context, command, UsageError } from "./command.ts";
 import { keyFileOption, networkOptions } from "./dht-options.ts";
 import { optionConflict, parseIntegerOption } from "./option-values.ts";
@@ -78,7 +79,6 @@ async function nextSeq(gateway: Gateway, publicKey: Uint8Array): Promise<number>
 }
 
 async function readValue(text: string, { readStdin }: Context): Promise<Uint8Array> {
-  const { MAX_VALUE_BYTES } = await import("../io/gateway/gateway.ts");
   const value = text === STDIN ? await readStdin(MAX_VALUE_BYTES) : new TextEncoder().encode(text);
   if (value.length > 0 && value.length <= MAX_VALUE_BYTES) return value;
   const message = `the value has ${value.length} bytes; expected 1 to ${MAX_VALUE_BYTES}`;

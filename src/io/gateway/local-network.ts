@@ -1,11 +1,17 @@
 import { networkInterfaces } from "node:os";
 
-/** Changes when an address of this machine comes or goes. */
-export function networkFingerprint(): string {
-  const addresses = Object.entries(networkInterfaces()).flatMap(([name, list = []]) =>
-    list.filter(({ internal }) => !internal).map(({ address }) => `${name} ${address}`),
-  );
-  return addresses.sort().join(",");
+/**
+ * Calls `onChange` when an address of this machine has come or gone, looking each `everyMs`, until what it returns is called: that
+ * the machine came to another network shows on no socket. (That it slept shows on the clock.)
+ */
+export function watchNetwork(everyMs: number, onChange: () => void): () => void {
+  let network = networkFingerprint();
+  const timer = setInterval(() => {
+    const last = network;
+    network = networkFingerprint();
+    if (network !== last) onChange();
+  }, everyMs);
+  return () => clearInterval(timer);
 }
 
 /** The IPv4 addresses that a socket bound to `host` has on its own networks. Specification §10.1. */
@@ -14,4 +20,11 @@ export function localHosts(host: string): string[] {
   const all = Object.values(networkInterfaces()).flatMap((list = []) => list);
   const hosts = all.filter(({ family, internal }) => family === "IPv4" && !internal).map(({ address }) => address);
   return hosts.length > 0 ? hosts : ["127.0.0.1"];
+}
+
+function networkFingerprint(): string {
+  const addresses = Object.entries(networkInterfaces()).flatMap(([name, list = []]) =>
+    list.filter(({ internal }) => !internal).map(({ address }) => `${name} ${address}`),
+  );
+  return addresses.sort().join(",");
 }

@@ -150,11 +150,26 @@ export function checkOptions(options: GatewayOptions, publicAddress: Address | n
   };
 }
 
+/** Where a bootstrap node says that strangers reach it. Throws DnetError for an address that nobody could reach. */
+export function checkPublicAddress({ host, port }: Address): void {
+  if (ip4Number(host ?? "") < 0 || host === "0.0.0.0") {
+    throw new DnetError("BAD_OPTION", `host is ${host || "missing"}; a bootstrap node needs its own public address`, {
+      failure: "configuration",
+      hint: "the IPv4 address at which others reach this machine; not 0.0.0.0, nor ::",
+    });
+  }
+  if (isPort(port)) return;
+  throw new DnetError("BAD_OPTION", `port is ${port}; a bootstrap node needs a fixed one, from 1 to 65535`, {
+    failure: "configuration",
+  });
+}
+
 /** Throws DnetError, with the entry quoted. */
 export function parseBootstrap(entry: BootstrapEntry): BootstrapNode {
-  if (typeof entry === "number")
-    return { ...checkAddress("bootstrap", { host: "127.0.0.1", port: entry }), suggested: null };
-  if (typeof entry !== "string") return { ...checkAddress("bootstrap", entry), suggested: null };
+  if (typeof entry !== "string") {
+    const address = typeof entry === "number" ? { host: "127.0.0.1", port: entry } : entry;
+    return { ...checkAddress("bootstrap", address), suggested: null };
+  }
   const [, suggested = null, host = "", port = ""] = /^(?:([\d.]+)@)?([^:@\s]+):(\d{1,5})$/.exec(entry) ?? [];
   const isValid = isHost(host) && isPort(Number(port)) && (suggested === null || ip4Number(suggested) >= 0);
   if (!isValid) throw refused("bootstrap", entry, "HOST:PORT with an IPv4 address or a name, such as 192.0.2.1:1776");

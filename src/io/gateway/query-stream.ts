@@ -10,8 +10,8 @@ export class QueryStream<Item> implements AsyncIterable<Item> {
   readonly #items: Item[] = []; // as many as nodes that one walk may ask, at most
   readonly #end = Promise.withResolvers<void>();
   #wake = Promise.withResolvers<void>();
-  #isDone = false;
   readonly #what: string;
+  isDone = false;
   /** The walk; null until it has begun. */
   query: Query | null = null;
 
@@ -39,7 +39,7 @@ export class QueryStream<Item> implements AsyncIterable<Item> {
 
   /** Ends the walk where it is. */
   destroy(): void {
-    if (this.#isDone) return;
+    if (this.isDone) return;
     this.#cancel();
     this.end(null);
   }
@@ -50,7 +50,7 @@ export class QueryStream<Item> implements AsyncIterable<Item> {
       for (;;) {
         const item = this.#items.shift();
         if (item !== undefined) yield item;
-        else if (this.#isDone) return await this.#end.promise;
+        else if (this.isDone) return await this.#end.promise;
         else await this.#wake.promise;
       }
     } finally {
@@ -70,7 +70,7 @@ export class QueryStream<Item> implements AsyncIterable<Item> {
   }
 
   end(error: Error | null): void {
-    this.#isDone = true;
+    this.isDone = true;
     if (error) this.#end.reject(error);
     else this.#end.resolve();
     this.#rouse();

@@ -6,7 +6,9 @@ import { EventEmitter } from "node:events";
 import { DnetError } from "../../base/error.ts";
 import type { Connection, ConnectionEnd, ConnectionOwner } from "../../dht/connection.ts";
 import { REASONS } from "../../dht/reasons.ts";
-import { MAX_MESSAGE_BYTES } from "../../transport/secret-channel.ts";
+import type { DhtHost } from "../dht-host.ts";
+import { checkMessage } from "./arguments.ts";
+import { drained } from "./drained.ts";
 
 export interface SecretSocketEvents {
   /** The other side has shown that it has its key. */
@@ -24,6 +26,9 @@ export interface SecretSocketEvents {
   close: [];
 }
 
+/** What its user does with a connection. */
+type Act = (now: number, connection: Connection) => unknown;
+
 /** Messages that wait to be read. Full: the other side has to wait. */
 const MAX_UNREAD_BYTES = 1 << 20;
 
@@ -33,8 +38,13 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
   readonly isInitiator: boolean;
   /** Resolves once it is open. Rejects with DnetError when it never will be. */
   readonly opened: Promise<void>;
-  readonly #connection: Connection;
-  readonly #input: (feed: (now: number) => void) => void;
+  /** Null until there is a host to make the connection, and for good when it was over before. */
+  #line: { readonly host: DhtHost; readonly connection: Connection } | null = null;
+  /**
+   * What its user did before there was a connection, in order; null from then on. It is the user's own memory, and every `write` says
+   * that it is enough.
+   */
+  #early: Act[] | null = [];
   #remotePublicKey: Uint8Array;
   readonly #opened = Promise.withResolvers<void>();
   #unread: Uint8Array[] = [];
@@ -47,18 +57,21 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
   constructor(options: {
     readonly publicKey: Uint8Array;
     readonly remotePublicKey: Uint8Array;
+    readonly isInitiator: boolean;
+    /** Of the connection; or calls `begin` once there is one, and rejects with DnetError when there never will be. */
+    readonly host: DhtHost | ((begin: (host: DhtHost) => void) => Promise<void>);
     /** Makes the connection, whose owner this is. */
-    readonly open: (owner: ConnectionOwner) => Connection;
-    readonly input: (feed: (now: number) => void) => void;
+    readonly open: (host: DhtHost, owner: ConnectionOwner) => Connection;
   }) {
     super();
     this.publicKey = options.publicKey;
     this.#remotePublicKey = options.remotePublicKey;
-    this.#input = options.input;
     this.opened = this.#opened.promise;
     this.opened.catch(() => {}); // whoever asks is told
-    this.#connection = options.open(this.#owner);
-    this.isInitiator = this.#connection.isInitiator;
+    this.isInitiator = options.isInitiator;
+    const { host, open } = options;
+    if (typeof host !== "function") this.#begin(host, open);
+    else host((found) => this.#begin(found, open)).catch((error) => this.#early && this.#close(error));
     this.on("newListener", (name) => {
       if (name === "data" && this.#unread.length > 0) this.soon(() => this.#deliver());
     });
@@ -79,21 +92,21 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
 
   /** 64 bytes, the same at both ends and in no other connection; null until the keys are agreed on. */
   get handshakeHash(): Uint8Array | null {
-    return this.#connection.session?.handshakeHash ?? null;
+    return this.#line?.connection.session?.handshakeHash ?? null;
   }
 
   get connected(): boolean {
-    return this.#connection.isOpen && !this.closed;
+    return !this.closed && (this.#line?.connection.isOpen ?? false);
   }
 
   get closed(): boolean {
-    return this.#connection.isClosed;
+    return this.#line?.connection.isClosed ?? this.#early === null;
   }
 
   /** Where its packets go now; null until there is a path. */
   get remoteAddress(): { readonly host: string; readonly port: number } | null {
-    const { remote } = this.#connection;
-    return remote && { host: remote.host, port: remote.port };
+    const remote = this.#line?.connection.remote;
+    return remote ? { host: remote.host, port: remote.port } : null;
   }
 
   /**
@@ -101,32 +114,29 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
    * that no frame can hold.
    */
   write(message: Uint8Array): boolean {
-    if (!(message instanceof Uint8Array && message.length <= MAX_MESSAGE_BYTES)) {
-      const found = message instanceof Uint8Array ? `${message.length} bytes` : typeof message;
-      throw new DnetError("BAD_ARGUMENT", `the message is ${found}; expected at most ${MAX_MESSAGE_BYTES} bytes`, {
-        failure: "usage",
-      });
-    }
+    checkMessage(message);
     let hasRoom = false;
-    this.#input((now) => {
-      hasRoom = this.#connection.send(now, message);
+    this.#do((now, connection) => {
+      hasRoom = connection.send(now, message);
+      return hasRoom;
     });
     return hasRoom;
   }
 
   /** Sends one message that may be lost or overtaken; it should fit a datagram, and is lost before the connection is open. */
   send(message: Uint8Array): void {
-    this.#input((now) => this.#connection.sendUnordered(now, message));
+    this.#do((now, connection) => connection.sendUnordered(now, message));
   }
 
   /** Nothing more is written; the other side may go on. */
   end(): void {
-    this.#input((now) => this.#connection.end(now));
+    this.#do((now, connection) => connection.end(now));
   }
 
   /** Ends both directions at once. */
   destroy(): void {
-    this.#input((now) => this.#connection.destroy(now));
+    if (this.#early) this.#close(null);
+    else this.#do((now, connection) => connection.destroy(now));
   }
 
   /** Every message that nobody listening for `data` had, up to the end. Throws DnetError when the connection failed. */
@@ -159,31 +169,40 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
     const writable = new WritableStream<Uint8Array>({
       start: (controller) =>
         void this.once("close", () => controller.error(this.#failure ?? connectionError("destroyed"))),
-      write: (message) => (this.write(message) || this.closed ? undefined : this.#drained()),
+      write: (message) => (this.write(message) || this.closed ? undefined : drained(this)),
       close: () => this.end(),
       abort: () => this.destroy(),
     });
     return { readable, writable };
   }
 
-  #drained(): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        this.off("drain", done);
-        this.off("close", done);
-        resolve();
-      };
-      this.on("drain", done);
-      this.on("close", done);
+  /** It may be over by now, and then is never made. */
+  #begin(host: DhtHost, open: (host: DhtHost, owner: ConnectionOwner) => Connection): void {
+    if (!this.#early) return;
+    const connection = open(host, this.#owner);
+    const early = this.#early;
+    this.#line = { host, connection };
+    this.#early = null;
+    if (!early?.length) return;
+    host.input((now) => {
+      const rooms = early.map((act) => act(now, connection));
+      // If one write fills the connection, that will tell when there is room.
+      if (rooms.includes(true) && !rooms.includes(false)) this.soon(() => this.emit("drain"));
     });
   }
 
-  #onMessage(message: Uint8Array): void {
+  #do(act: Act): void {
+    const line = this.#line;
+    if (line) line.host.input((now) => act(now, line.connection));
+    else this.#early?.push(act);
+  }
+
+  #onMessage(connection: Connection, message: Uint8Array): void {
     this.#unread.push(message);
     this.#unreadBytes += message.length;
     if (this.#unreadBytes >= MAX_UNREAD_BYTES && !this.#isPaused) {
       this.#isPaused = true;
-      this.#connection.pause();
+      connection.pause();
     }
     this.soon(() => this.#deliver());
     this.#rouse();
@@ -202,15 +221,16 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
     this.#unreadBytes -= message?.length ?? 0;
     if (this.#isPaused && this.#unreadBytes < MAX_UNREAD_BYTES / 2) {
       this.#isPaused = false;
-      this.#input(() => this.#connection.resume());
+      this.#do((_now, connection) => connection.resume());
     }
     return message;
   }
 
-  #onClosed(why: ConnectionEnd): void {
-    this.#failure = why === null || why === "destroyed" ? null : connectionError(why);
-    this.#opened.reject(this.#failure ?? connectionError("destroyed")); // after `open` it changes nothing
-    const failure = this.#failure;
+  /** Null: both sides ended it, or this one destroyed it. */
+  #close(failure: DnetError | null): void {
+    this.#early = null;
+    this.#failure = failure;
+    this.#opened.reject(failure ?? connectionError("destroyed")); // after `open` it changes nothing
     if (failure) this.soon(() => this.emit("failure", failure));
     this.soon(() => this.emit("close"));
     this.#rouse();
@@ -227,7 +247,7 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
       this.#opened.resolve();
       this.soon(() => this.emit("open"));
     },
-    message: (_connection, message) => this.#onMessage(message),
+    message: (connection, message) => this.#onMessage(connection, message),
     unordered: (_connection, message) => this.soon(() => this.emit("message", message)),
     ended: () => {
       this.#hasEnded = true;
@@ -235,7 +255,7 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
       this.#rouse();
     },
     writable: () => this.soon(() => this.emit("drain")),
-    closed: (_connection, why) => this.#onClosed(why),
+    closed: (_connection, why) => this.#close(why === null || why === "destroyed" ? null : connectionError(why)),
   };
 }
 

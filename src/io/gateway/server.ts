@@ -3,9 +3,11 @@ import { EventEmitter } from "node:events";
 import type { Address } from "../../base/address.ts";
 import { DnetError } from "../../base/error.ts";
 import type { KeyPair } from "../../crypto/ed25519.ts";
+import type { Connection } from "../../dht/connection.ts";
 import type { Server as DhtServer } from "../../dht/connections.ts";
 import type { NoisePayload } from "../../wire/noise-payload.ts";
 import type { DhtHost } from "../dht-host.ts";
+import type { Lifecycle } from "./lifecycle.ts";
 import { SecretSocket } from "./secret-socket.ts";
 
 export interface ServerOptions {
@@ -29,18 +31,18 @@ export interface ServerEvents {
 
 export class Server extends EventEmitter<ServerEvents> {
   readonly #options: ServerOptions;
-  readonly #host: () => Promise<DhtHost>;
+  readonly #life: Lifecycle;
   #keyPair: KeyPair | null = null;
-  #server: DhtServer | null = null;
-  #dht: DhtHost | null = null;
+  /** Null until it is announcing itself. */
+  #listener: { readonly host: DhtHost; readonly server: DhtServer } | null = null;
   #isClosed = false;
   #isListening = false;
   readonly #gone = Promise.withResolvers<void>();
 
-  constructor(options: ServerOptions, host: () => Promise<DhtHost>) {
+  constructor(options: ServerOptions, life: Lifecycle) {
     super();
     this.#options = options;
-    this.#host = host;
+    this.#life = life;
   }
 
   /** 32 bytes; null before `listen`. */
@@ -58,12 +60,12 @@ export class Server extends EventEmitter<ServerEvents> {
 
   /** The nodes that lead to it, at most three: whoever gives them to `connect` as `nodes` finds it without a search. */
   get nodes(): Address[] {
-    return this.#server?.announcer.relays.map(({ relayAddress }) => relayAddress) ?? [];
+    return this.#listener?.server.announcer.relays.map(({ relayAddress }) => relayAddress) ?? [];
   }
 
   /** Its key, and where others see this machine; host null and port 0 while that is not known. */
   address(): { readonly publicKey: Uint8Array | null; readonly host: string | null; readonly port: number } {
-    const { host = null, port = 0 } = this.#dht?.node.contacts.sampler ?? {};
+    const { host = null, port = 0 } = this.#listener?.host.node.contacts.sampler ?? {};
     return { publicKey: this.publicKey, host, port };
   }
 
@@ -71,61 +73,80 @@ export class Server extends EventEmitter<ServerEvents> {
   async listen(keyPair: KeyPair): Promise<void> {
     if (this.#keyPair) throw new DnetError("ALREADY_LISTENING", "this server listens already", { failure: "usage" });
     this.#keyPair = keyPair;
-    const host = await this.#host();
+    try {
+      await this.#life.use((host) => this.#listen(host, keyPair));
+    } catch (error) {
+      this.#keyPair = null;
+      throw error;
+    }
+  }
+
+  /** Announces itself anew, as after a change of network. */
+  refresh(): void {
+    const { host, server } = this.#listener ?? {};
+    host?.input((now) => server?.announcer.refresh(now));
+  }
+
+  /** Takes the announcement back; connections stay. Resolves when the nodes that could be told have forgotten it. */
+  async close(): Promise<void> {
+    const isFirst = !this.#isClosed;
+    this.#isClosed = true;
+    if (!this.#listener) return;
+    const { host, server } = this.#listener;
+    if (isFirst) host.input((now) => host.node.connections.close(now, server));
+    await this.#gone.promise;
+  }
+
+  /** Resolves when it is announced, or closed before. Throws DnetError, also when the gateway is destroyed before. */
+  #listen(host: DhtHost, keyPair: KeyPair): Promise<void> {
     if (this.#isClosed) throw new DnetError("SERVER_CLOSED", "this server was closed before it listened");
     const announced = Promise.withResolvers<void>();
     const { firewall = () => false, holepunch = true, shareLocalAddress = true } = this.#options;
     const options = { keyPair, punches: holepunch, sharesLocalAddresses: shareLocalAddress };
-    this.#dht = host;
+    const ended = (why: DnetError) => {
+      announced.reject(why); // or it was announced
+      closed();
+    };
+    const closed = () => {
+      this.#life.ending.delete(ended);
+      this.#isClosed = true;
+      this.#gone.resolve();
+      announced.resolve();
+      this.emit("close");
+    };
     host.input((now) => {
-      this.#server = host.node.connections.listen(now, options, {
+      const server = host.node.connections.listen(now, options, {
         admits: (key, payload, address) => admits(() => firewall(key, payload, address)),
         listening: () => {
           this.#isListening = true;
           this.emit("listening");
           announced.resolve();
         },
-        connected: (remotePublicKey, connection) => {
-          let owner: Parameters<ConstructorParameters<typeof SecretSocket>[0]["open"]>[0] | null = null;
-          const socket = new SecretSocket({
-            publicKey: keyPair.publicKey,
-            remotePublicKey,
-            open: (mine) => {
-              owner = mine;
-              return connection;
-            },
-            input: (feed) => host.input(feed),
-          });
-          socket.soon(() => this.emit("connection", socket)); // before anything that the socket tells
-          return owner!;
-        },
-        closed: () => {
-          this.#gone.resolve();
-          announced.resolve();
-          this.emit("close");
-        },
+        connected: (remotePublicKey, connection) => this.#connected(host, keyPair, remotePublicKey, connection),
+        closed,
       });
+      this.#listener = server && { host, server };
     });
-    if (!this.#server) {
-      this.#keyPair = null;
+    if (!this.#listener) {
       throw new DnetError("KEYPAIR_ALREADY_USED", "a server of this node listens under that key", { failure: "usage" });
     }
-    await announced.promise;
+    this.#life.ending.add(ended); // then nobody can be told to forget it
+    return announced.promise;
   }
 
-  /** Announces itself anew, as after a change of network. */
-  refresh(): void {
-    this.#dht?.input((now) => this.#server?.announcer.refresh(now));
-  }
-
-  /** Takes the announcement back; connections stay. Resolves when the nodes that could be told have forgotten it. */
-  async close(): Promise<void> {
-    if (!this.#isClosed && this.#server) {
-      this.#isClosed = true;
-      this.#dht!.input((now) => this.#dht!.node.connections.close(now, this.#server!));
-    }
-    if (this.#server) await this.#gone.promise;
-    this.#isClosed = true;
+  #connected(host: DhtHost, { publicKey }: KeyPair, remotePublicKey: Uint8Array, connection: Connection) {
+    const socket = new SecretSocket({
+      publicKey,
+      remotePublicKey,
+      isInitiator: false,
+      host,
+      open: (_host, owner) => {
+        connection.owner = owner;
+        return connection;
+      },
+    });
+    socket.soon(() => this.emit("connection", socket)); // before anything that the socket tells
+    return connection.owner;
   }
 }
 

@@ -1,6 +1,7 @@
 /** TCP over secret streams: what one end of a connection says on TCP, the other hears on TCP. Each half ends by itself. */
 import { createServer, Socket, type Server as TcpServer } from "node:net";
 import { DnetError } from "../../base/error.ts";
+import { drained } from "./drained.ts";
 import type { SecretSocket } from "./secret-socket.ts";
 
 const HOST = "127.0.0.1";
@@ -15,7 +16,7 @@ export async function bridge(stream: SecretSocket, tcp: Socket): Promise<void> {
   stream.on("drain", () => tcp.resume());
   tcp.on("end", () => stream.end());
   try {
-    for await (const message of stream) if (!tcp.write(message)) await drained(tcp);
+    for await (const message of stream) if (!tcp.write(message) && !tcp.destroyed) await drained(tcp);
     tcp.end();
   } catch {
     tcp.destroy(); // why it failed the stream has told whoever listens for it
@@ -57,12 +58,5 @@ function listening(server: TcpServer, port: number): Promise<void> {
       reject(new DnetError("PORT_IN_USE", `TCP ${HOST}:${port} ${why}`, { failure: "configuration", hint, cause }));
     });
     server.listen(port, HOST);
-  });
-}
-
-function drained(tcp: Socket): Promise<void> {
-  return new Promise((resolve) => {
-    tcp.once("drain", resolve);
-    tcp.once("close", () => resolve());
   });
 }

@@ -9,10 +9,11 @@ import { blake2b256 } from "../../../src/crypto/blake2b.ts";
 import { keyPairFromSeed } from "../../../src/crypto/ed25519.ts";
 import type { FoundPeers } from "../../../src/dht/operations.ts";
 import type { Reply } from "../../../src/dht/requests.ts";
-import { type Gateway, MAX_VALUE_BYTES } from "../../../src/io/gateway/gateway.ts";
+import type { Gateway } from "../../../src/io/gateway/gateway.ts";
 import type { GatewayOptions } from "../../../src/io/gateway/options.ts";
 import { PUBLIC_BOOTSTRAP } from "../../../src/io/gateway/options.ts";
 import { QueryStream } from "../../../src/io/gateway/query-stream.ts";
+import { MAX_VALUE_BYTES } from "../../../src/io/gateway/settings.ts";
 import { type Testnet, testnet } from "../../../src/io/gateway/testnet.ts";
 import { dnet, FakeTerminal, type Given } from "./fake-context.ts";
 

@@ -2,10 +2,8 @@ import { expect, test } from "bun:test";
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { blake2b256 } from "../../../src/crypto/blake2b.ts";
 import { keyPairFromSeed, sign, verify } from "../../../src/crypto/ed25519.ts";
-import { NS_ANNOUNCE, NS_MUTABLE_PUT, NS_UNANNOUNCE } from "../../../src/crypto/namespaces.ts";
-import { encodeMutableSignable, encodePeerRecord } from "../../../src/wire/dht.ts";
 import { SeededRandom } from "../../support/random.ts";
-import { bytesOrNull, vectors } from "../../support/vectors.ts";
+import { vectors } from "../../support/vectors.ts";
 
 const bytes = (hex: string) => Uint8Array.fromHex(hex);
 const concat = (...parts: Uint8Array[]) => new Uint8Array(Buffer.concat(parts));
@@ -46,62 +44,6 @@ test("signatures are those of RFC 8032 §7.1", () => {
     expect(keyPair.publicKey.toHex()).toBe(publicKey);
     expect(sign(bytes(message), keyPair.secretKey).toHex()).toBe(signature);
     expect(verify(bytes(signature), bytes(message), bytes(publicKey))).toBe(true);
-  }
-});
-
-interface AnnounceVector {
-  kind: "announce" | "unannounce";
-  seed: string;
-  target: string;
-  nodeId: string;
-  token: string;
-  peer: { publicKey: string; relayAddresses: { host: string; port: number }[] };
-  refresh: string | null;
-  signable: string;
-  signature: string;
-}
-
-test("announcements are signed as the reference signs them", () => {
-  for (const vector of vectors<AnnounceVector[]>("announceSignatures")) {
-    const { publicKey, relayAddresses } = vector.peer;
-    const digest = blake2b256(
-      bytes(vector.target),
-      bytes(vector.nodeId),
-      bytes(vector.token),
-      encodePeerRecord({ publicKey: bytes(publicKey), relayAddresses }),
-      bytesOrNull(vector.refresh) ?? new Uint8Array(0),
-    );
-    const signable = concat(vector.kind === "announce" ? NS_ANNOUNCE : NS_UNANNOUNCE, digest);
-    expect(signable.toHex()).toBe(vector.signable);
-    expect(sign(signable, keyPairFromSeed(bytes(vector.seed)).secretKey).toHex()).toBe(vector.signature);
-    expect(verify(bytes(vector.signature), signable, bytes(publicKey))).toBe(true);
-  }
-});
-
-interface MutableVector {
-  seed: string;
-  publicKey: string;
-  target: string;
-  seq: number;
-  value: string;
-  signable: string;
-  signature: string;
-}
-
-test("mutable records are signed as the reference signs them, and found under the key's hash", () => {
-  for (const vector of vectors<MutableVector[]>("mutableSignatures")) {
-    const { seq, value } = vector;
-    const signable = concat(NS_MUTABLE_PUT, blake2b256(encodeMutableSignable({ seq, value: bytes(value) })));
-    expect(signable.toHex()).toBe(vector.signable);
-    expect(sign(signable, keyPairFromSeed(bytes(vector.seed)).secretKey).toHex()).toBe(vector.signature);
-    expect(verify(bytes(vector.signature), signable, bytes(vector.publicKey))).toBe(true);
-    expect(blake2b256(bytes(vector.publicKey)).toHex()).toBe(vector.target);
-  }
-});
-
-test("immutable records are found under their own hash", () => {
-  for (const { value, target } of vectors<{ value: string; target: string }[]>("immutable")) {
-    expect(blake2b256(bytes(value)).toHex()).toBe(target);
   }
 });
 

@@ -1,6 +1,6 @@
 /** What a connection is to a program, between two gateways on this machine. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { Gateway, type Testnet, testnet } from "../../../../src/index.ts";
+import { Gateway, type GatewayOptions, type Testnet, testnet } from "../../../../src/index.ts";
 import type { SecretSocket } from "../../../../src/io/gateway/secret-socket.ts";
 import { until } from "../../../support/until.ts";
 
@@ -56,6 +56,102 @@ test("OM-15 what is written before it is open comes in order, even to a listener
   expect(heard).toEqual(Array.from({ length: 50 }, (_, i) => `${i}`));
   client.destroy();
   await until("it is over", () => client.closed);
+});
+
+/** A gateway whose sockets are not open yet. */
+const newcomer = (options: GatewayOptions = {}) =>
+  new Gateway({ host: "127.0.0.1", port: 0, bootstrap: network.bootstrap, ephemeral: true, ...options });
+
+test("OM-15 a gateway connects before its sockets are open: what is written comes in order, and the end after it", async () => {
+  const gateway = newcomer();
+  const accepted = Promise.withResolvers<SecretSocket>();
+  waiting = [accepted.resolve];
+  const client = gateway.connect(keyPair.publicKey);
+  const told = record(client);
+  client.on("drain", () => told.push("drain"));
+  expect(client).toMatchObject({ connected: false, closed: false, handshakeHash: null, remoteAddress: null });
+  const roomy = Array.from({ length: 50 }, (_, i) => client.write(text(`${i}`)));
+  expect(roomy).not.toContain(true); // `drain` follows
+  expect(() => client.write(new Uint8Array(2 ** 24))).toThrow(refusedWith("BAD_ARGUMENT"));
+  client.send(text("lost"));
+  await until("there is room", () => told.length > 0);
+  expect(told[0]).toBe("drain");
+  client.write(text("50"));
+  client.end();
+  client.write(text("too late"));
+  const server = await accepted.promise;
+  const heard: string[] = [];
+  for await (const message of server) heard.push(words(message));
+  expect(heard).toEqual(Array.from({ length: 51 }, (_, i) => `${i}`));
+  server.end();
+  await client.opened;
+  await until("it is over", isOver({ client, server }));
+  await gateway.destroy();
+});
+
+test("OM-15 more than fits, written before the sockets are open, has to wait for room once", async () => {
+  const gateway = newcomer();
+  const accepted = Promise.withResolvers<SecretSocket>();
+  waiting = [accepted.resolve];
+  const client = gateway.connect(keyPair.publicKey);
+  let drained = 0;
+  client.on("drain", () => drained++);
+  const piece = new Uint8Array(64 * 1024).fill(5);
+  for (let i = 0; i < 32; i++) client.write(piece);
+  const server = await accepted.promise;
+  client.end();
+  let bytes = 0;
+  for await (const message of server) bytes += message.length;
+  expect(bytes).toBe(32 * piece.length);
+  expect(drained).toBeLessThanOrEqual(1);
+  server.end();
+  await until("it is over", isOver({ client, server }));
+  await gateway.destroy();
+});
+
+test("OM-36 a connection that is destroyed before the sockets are open is over at once, and never begun", async () => {
+  const gateway = newcomer();
+  const client = gateway.connect(keyPair.publicKey);
+  const told = record(client);
+  client.write(text("never"));
+  client.destroy();
+  client.destroy();
+  expect([client.closed, client.write(text("x"))]).toEqual([true, false]);
+  expect(client.opened).rejects.toEqual(refusedWith("STREAM_DESTROYED"));
+  expect(await Array.fromAsync(client)).toEqual([]);
+  await gateway.ready();
+  expect([told, client.remoteAddress, client.connected]).toEqual([["close"], null, false]);
+  await gateway.destroy();
+});
+
+test("OM-36 a connection that is destroyed before the sockets fail to open tells that once", async () => {
+  const gateway = newcomer({ port: network.bootstrap[0]!.port, anyPort: false });
+  const client = gateway.connect(keyPair.publicKey);
+  const told = record(client);
+  client.destroy();
+  await expect(gateway.bind()).rejects.toEqual(refusedWith("PORT_IN_USE"));
+  await gateway.destroy();
+  expect(told).toEqual(["close"]);
+});
+
+test("OM-35 OM-36 a connection fails with what keeps the sockets from opening, or the network from being asked", async () => {
+  const { port } = network.bootstrap[0]!;
+  for (const [code, options, meanwhile] of [
+    ["PORT_IN_USE", { port, anyPort: false }, () => {}],
+    ["NODE_DESTROYED", {}, (gateway: Gateway) => gateway.destroy({ force: true })],
+    ["SUSPENDED", {}, (gateway: Gateway) => gateway.suspend()],
+    ["PEER_NOT_FOUND", { bootstrap: [] }, () => {}],
+  ] as const) {
+    const gateway = newcomer(options);
+    const client = gateway.connect(keyPair.publicKey);
+    const told = record(client);
+    await meanwhile(gateway);
+    await expect(client.opened).rejects.toEqual(refusedWith(code));
+    await until("it is told", () => told.length === 2);
+    expect([told, client.closed]).toEqual([["failure", "close"], true]);
+    await gateway.destroy({ force: true });
+    expect(() => gateway.connect(keyPair.publicKey)).toThrow(refusedWith("NODE_DESTROYED"));
+  }
 });
 
 test("OM-15 a listener that comes late hears what came before it, once", async () => {

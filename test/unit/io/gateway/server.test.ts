@@ -100,6 +100,31 @@ test("OM-13 a server that is closed before it listens never does", async () => {
   expect(listening).rejects.toEqual(refusedWith("SERVER_CLOSED"));
 });
 
+test("OM-03 OM-13 a server ends with its gateway, however that ends", async () => {
+  const gateway = await join();
+  const { server, told } = await serve(gateway);
+  const late = gateway.createServer();
+  const listening = late.listen(Gateway.keyPair());
+  const failed = listening.catch((error) => error);
+  await until("it begins", () => late.publicKey !== null);
+  await gateway.destroy({ force: true });
+  await server.close();
+  expect([server.closed, told]).toEqual([true, ["listening", "close"]]);
+  expect(await failed).toMatchObject({ code: "NODE_DESTROYED" });
+  await late.close();
+});
+
+test("OM-35 a server that could not listen while its gateway was suspended can when it is resumed", async () => {
+  const gateway = await join();
+  const server = gateway.createServer();
+  await gateway.suspend();
+  await expect(server.listen(Gateway.keyPair())).rejects.toEqual(refusedWith("SUSPENDED"));
+  expect(server.publicKey).toBeNull();
+  await gateway.resume();
+  await server.listen(Gateway.keyPair());
+  expect(server.listening).toBe(true);
+});
+
 test("OM-13 connections outlive their server", async () => {
   const { server, sockets } = await serve(await join());
   echo(server);

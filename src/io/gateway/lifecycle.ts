@@ -1,0 +1,167 @@
+/**
+ * A gateway's node from the opening of its sockets to its end, suspended and resumed on the way; and who may use it when. Each use
+ * is one step: between the look whether it may and the act nothing else happens.
+ */
+import type { EventEmitter } from "node:events";
+import { monotonicMs } from "../../../ffi/libc.ts";
+import { DnetError } from "../../base/error.ts";
+import type { DhtNode } from "../../dht/node.ts";
+import { TICK_MS } from "../../dht/upkeep.ts";
+import type { DatagramSocket } from "../datagram-socket.ts";
+import { type DhtEvent, DhtHost, type DhtSockets } from "../dht-host.ts";
+import { drive } from "../drive.ts";
+import { resolveIp4 } from "../endpoints.ts";
+import { openUdpSocket } from "../udp-socket.ts";
+import { watchNetwork } from "./local-network.ts";
+import type { CheckedOptions } from "./options.ts";
+import type { GatewayEvents } from "./settings.ts";
+
+export class Lifecycle {
+  /** Null until the sockets are open. */
+  host: DhtHost | null = null;
+  /** Rejects with DnetError when the sockets cannot be had. */
+  readonly opened: Promise<DhtHost>;
+  isSuspended = false;
+  isDestroyed = false;
+  /** Called when it is destroyed, for what would wait for ever then. */
+  readonly ending = new Set<(why: DnetError) => void>();
+  readonly #options: CheckedOptions;
+  readonly #gateway: EventEmitter<GatewayEvents>;
+  readonly #ready = Promise.withResolvers<void>();
+  #turn: Promise<void> = Promise.resolve();
+  #stopWatching = () => {};
+
+  /** Begins to open. `gateway` tells its listeners what happens here; `onEvent` is what the node tells. */
+  constructor(options: CheckedOptions, gateway: EventEmitter<GatewayEvents>, onEvent: (event: DhtEvent) => void) {
+    this.#options = options;
+    this.#gateway = gateway;
+    this.opened = this.#open(onEvent);
+    this.opened.catch((error) => this.#ready.reject(error));
+    this.ready.catch(() => {}); // whoever asks is told
+  }
+
+  /** Resolves when the network was looked for, found or not. */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  /** Throws DnetError when there is nothing to ask with, and will not be by itself. */
+  check(): void {
+    if (this.isDestroyed) throw destroyed();
+    if (this.isSuspended) throw new DnetError("SUSPENDED", "this gateway is suspended", { hint: "resume() first" });
+  }
+
+  /** Acts as soon as the sockets are open. Throws DnetError when there is nothing to ask with. */
+  async use<Result>(act: (host: DhtHost) => Result): Promise<Awaited<Result>> {
+    const host = await this.opened;
+    this.check();
+    return await act(host);
+  }
+
+  /** The same, but without a single node a walk would end at once; whoever asks so early means: once the network is found. */
+  async useNetwork(act: (host: DhtHost) => void): Promise<void> {
+    const isAlone = await this.use(({ node }) => node.contacts.table.size === 0);
+    if (isAlone) await this.ready;
+    return this.use(act);
+  }
+
+  /** What changes nothing when there is no node just now. */
+  input(feed: (now: number, node: DhtNode) => void): void {
+    const { host } = this;
+    if (host && !this.isDestroyed && !this.isSuspended) host.input((now) => feed(now, host.node));
+  }
+
+  /** Closes the sockets; what is under way fails. */
+  suspend(): Promise<void> {
+    return this.#inTurn((host) => {
+      if (this.isSuspended || this.isDestroyed) return;
+      this.isSuspended = true;
+      host.suspend();
+      this.#gateway.emit("suspend");
+    });
+  }
+
+  /** On the ports that it had, if those are free. */
+  resume(): Promise<void> {
+    return this.#inTurn(async (host) => {
+      if (!this.isSuspended || this.isDestroyed) return;
+      const { server, client } = host.sockets;
+      const ports = [server.address.port, ...this.#options.ports];
+      host.resume(await this.#openSockets(ports, [client.address.port, 0]));
+      this.isSuspended = false;
+      this.#gateway.emit("resume");
+    });
+  }
+
+  async destroy(): Promise<void> {
+    this.isDestroyed = true;
+    this.#stopWatching();
+    const host = await this.opened.catch(() => null);
+    host?.input((now) => host.node.connections.destroy(now));
+    host?.stop();
+    const why = destroyed();
+    this.#ready.reject(why);
+    for (const end of this.ending) end(why);
+  }
+
+  /** One after another, in the order of the calls: each finds the sockets as the one before left them. */
+  #inTurn(act: (host: DhtHost) => void | Promise<void>): Promise<void> {
+    const turn = this.#turn.then(async () => act(await this.opened));
+    this.#turn = turn.catch(() => {}); // its caller is told
+    return turn;
+  }
+
+  async #open(onEvent: (event: DhtEvent) => void): Promise<DhtHost> {
+    const sockets = await this.#openSockets(this.#options.ports, [0]);
+    const host = new DhtHost({
+      now: monotonicMs(),
+      node: this.#options.node,
+      sockets,
+      drive,
+      openSocket: () => openUdpSocket({ host: this.#options.host, port: 0 }),
+      resolve: resolveIp4,
+      onEvent: (event) => {
+        if (event.type === "ready") this.#ready.resolve();
+        onEvent(event);
+      },
+    });
+    this.host = host;
+    this.#stopWatching = watchNetwork(TICK_MS, () => {
+      this.input((now, node) => node.networkChanged(now));
+      this.#gateway.emit("network-change");
+    });
+    queueMicrotask(() => this.#gateway.emit("listening"));
+    return host;
+  }
+
+  /** Each on the first of its ports that is free. Throws DnetError, and leaves none open, when one cannot be had. */
+  async #openSockets(serverPorts: readonly number[], clientPorts: readonly number[]): Promise<DhtSockets> {
+    const { host } = this.#options;
+    const server = await openFirst(host, serverPorts);
+    let client: DatagramSocket | null = null;
+    try {
+      client = await openFirst(host, clientPorts);
+      if (this.isDestroyed) throw destroyed();
+      return { server, client };
+    } catch (error) {
+      server.close();
+      client?.close();
+      throw error;
+    }
+  }
+}
+
+async function openFirst(host: string, ports: readonly number[]): Promise<DatagramSocket> {
+  for (const port of ports.slice(0, -1)) {
+    const socket = await openUdpSocket({ host, port }).catch((error: DnetError) => {
+      if (error.code !== "PORT_IN_USE") throw error;
+      return null;
+    });
+    if (socket) return socket;
+  }
+  return openUdpSocket({ host, port: ports.at(-1)! });
+}
+
+function destroyed(): DnetError {
+  return new DnetError("NODE_DESTROYED", "this gateway was destroyed");
+}
