@@ -3,35 +3,41 @@
  * children told the same words, on the same machine, in turn; only ratios mean anything elsewhere.
  */
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { populate } from "../sim/population.ts";
-import { type DelayedCable, layDelayedCable } from "../support/delayed-cable.ts";
-import { type HyperdhtNode, HyperdhtProcess, hasNode, type QueryKind } from "../support/hyperdht-process.ts";
+import { layDelayedCable } from "../support/delayed-cable.ts";
+import { type HyperdhtNode, HyperdhtProcess, type QueryKind } from "../support/hyperdht-process.ts";
 import { isRoot, Lab } from "../support/namespaces.ts";
 import { SeededRandom } from "../support/random.ts";
-import { LOAD_KINDS, type LoadKind, type LoadReport } from "./dht-load.ts";
+import { benchmark, NO_WORSE, say, some, whole, wholes } from "./benchmark.ts";
+import { LOAD_KINDS, type LoadKind, type LoadReport, offerDhtLoad } from "./dht-load.ts";
 import { Lines } from "./lines.ts";
-import type { Benchmark } from "./run.ts";
-import { figure, grid } from "./tables.ts";
+import { median, percentile } from "./metrics.ts";
+import { type Claim, claimTable, figure, grid, spreadText } from "./tables.ts";
 
-const PARTS = ["served", "latency", "memory", "simulator"] as const;
-type Part = (typeof PARTS)[number];
-
-const USAGE = `npm run bench dht -- [--only PART,...] [--repeat 3] [--sizes 1000,3000,10000]
-  parts: ${PARTS.join(", ")}
-  --repeat   rounds of each comparison; the medians count
-  --sizes    of the simulated networks; 10,000 nodes take some minutes and 4 GB`;
-
-/** Targets of the issue that this benchmark was made for. */
+/** Targets of the issue that this benchmark was made for, as multiples of hyperdht's. */
 const LEAST_REQUESTS = 1.5;
-/** Of latencies and memory: "no worse", with what two runs of the same thing differ by. */
-const NO_WORSE = 1.05;
+/** "No worse"; memory differs less from run to run than latency does. */
+const MOST_MEMORY = 1.05;
+const LEAST_FOUND_PERCENT = 99.9;
 
 const NETWORK_NODES = 50;
-const QUERIES = 200; // of each kind, in each round
-/** Not counted: code is compiled meanwhile. */
-const WARM_UP_ROUNDS = 3;
 const MORE_NODES = 99;
+
+/**
+ * Walks of each kind of query. `warmUps` do not count: code is compiled meanwhile, here and in the nodes that answer. Both kinds go
+ * on getting faster for the first thousand or so walks.
+ */
+interface Walks {
+  readonly rttMs: number;
+  readonly warmUps: number;
+  /** In each round. */
+  readonly counted: number;
+  /** Whether all ask at once rather than in turn. */
+  readonly together: boolean;
+}
+const NEAR: Walks = { rttMs: 0, warmUps: 2_000, counted: 1_000, together: false };
+/** Nearly all of a walk is waiting for packets, so those who ask do not disturb each other. */
+const FAR: Walks = { rttMs: 40, warmUps: 100, counted: 200, together: true };
 
 type Kind = "dnet" | "hyperdht";
 const PROGRAMS: { readonly [kind in Kind]: readonly string[] } = {
@@ -44,115 +50,82 @@ const SERVED: { readonly [kind in Kind]: readonly string[] } = {
 };
 const KINDS: readonly Kind[] = ["dnet", "hyperdht"];
 
-const say = (line: string) => console.error(line);
-const verdicts: string[] = [];
-
-export const dht: Benchmark = {
-  name: "dht",
-  summary: "the DHT's nodes beside the real hyperdht's, and a large network in the simulator",
-  async run(args) {
-    const options = readOptions(args);
-    if (typeof options === "string") {
-      say(options);
-      return args.includes("--help") ? 0 : 2;
-    }
-    if (!hasNode) {
-      say("error NEEDS_NODE: the real hyperdht runs under Node\ntry a machine that has Node and npm");
-      return 1;
-    }
-    for (const part of options.parts) await MEASURES[part](options);
-    console.log(grid("targets", [["", ""], ...verdicts.map((line) => [line, ""])]));
-    return 0;
-  },
-};
-
-interface Options {
-  readonly parts: readonly Part[];
-  readonly rounds: number;
-  readonly sizes: readonly number[];
-}
-
-/** What to say instead, when the words are not ours. */
-function readOptions(args: string[]): Options | string {
-  try {
-    const { values } = parseArgs({
-      args,
-      options: {
-        only: { type: "string", default: PARTS.join(",") },
-        repeat: { type: "string", default: "3" },
-        sizes: { type: "string", default: "1000,3000,10000" },
-        help: { type: "boolean" },
-      },
-    });
-    const parts = values.only.split(",").filter((part): part is Part => PARTS.includes(part as Part));
-    const [rounds, sizes] = [Number(values.repeat), values.sizes.split(",").map(Number)];
-    const areNumbers = [rounds, ...sizes].every((number) => Number.isInteger(number) && number > 0);
-    const areParts = parts.length === values.only.split(",").length;
-    return values.help || !areNumbers || !areParts ? USAGE : { parts, rounds, sizes };
-  } catch (error) {
-    return `error USAGE: ${(error as Error).message}\n${USAGE}`;
-  }
-}
-
-const MEASURES: { readonly [part in Part]: (options: Options) => Promise<void> } = {
+const MEASURES = {
   served: measureServed,
   latency: measureLatency,
   memory: measureMemory,
   simulator: measureSimulator,
 };
+const PARTS = Object.keys(MEASURES) as (keyof typeof MEASURES)[];
+
+interface Options {
+  readonly rounds: number;
+  readonly sizes: readonly number[];
+}
+
+export const dht = benchmark({
+  name: "dht",
+  summary: "the DHT's nodes beside the real hyperdht's, and a large network in the simulator",
+  usage: `[--only PART,...] [--repeat 3] [--sizes 1000,3000,10000]
+  parts: ${PARTS.join(", ")}
+  --repeat   rounds of each comparison; the medians count
+  --sizes    of the simulated networks; 10,000 nodes take some minutes and 4 GB`,
+  options: { only: some(PARTS), repeat: whole(3), sizes: wholes([1_000, 3_000, 10_000]) },
+  needs: { node: "the real hyperdht runs under Node" },
+  async measure({ only, repeat: rounds, sizes }) {
+    for (const part of only) await MEASURES[part]({ rounds, sizes });
+  },
+});
+
+/** A part's figures and what they mean, before the next part begins: whoever cuts the benchmark off has these. */
+function report(figures: string, claims: readonly Claim[]): void {
+  console.log(`${figures}\n${claimTable("targets", claims)}`);
+}
 
 /** How many requests one node answers, and what each costs it; the load is a third process. */
 async function measureServed({ rounds }: Options): Promise<void> {
   const reports = new Map<string, LoadReport[]>();
   for (let round = 1; round <= rounds; round++) {
     for (const kind of KINDS) {
-      say(`serving, round ${round}: ${kind}`);
       const child = Bun.spawn([...SERVED[kind]], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
-      const port = await new Lines(child.stdout).next();
-      for (const load of LOAD_KINDS) push(reports, `${kind} ${load}`, await offer(port!, load, child.pid));
+      const port = Number(await new Lines(child.stdout).next());
+      for (const load of LOAD_KINDS) {
+        const served = await offerDhtLoad({ port, kind: load, pid: child.pid, seconds: 2 });
+        push(reports, `${kind} ${load}`, served);
+        say(`serving, round ${round}: ${kind}, ${load}: ${figure(served.cpuMicros!.total)} ms for 1,000`);
+      }
       child.stdin.end();
       await child.exited;
     }
   }
-  const cpu = (kind: Kind, load: LoadKind) => reports.get(`${kind} ${load}`)!.map(({ cpuMicros }) => cpuMicros!.total);
-  const rate = (kind: Kind, load: LoadKind) => reports.get(`${kind} ${load}`)!.map(({ perSecond }) => perSecond);
+  const of = (kind: Kind, load: LoadKind, value: (report: LoadReport) => number) =>
+    reports.get(`${kind} ${load}`)!.map(value);
+  const cpu = (kind: Kind, load: LoadKind) => of(kind, load, ({ cpuMicros }) => cpuMicros!.total);
+  const times = (load: LoadKind) => medianRatio(cpu("hyperdht", load), cpu("dnet", load));
   const rows = LOAD_KINDS.map((load) => {
-    const [ours, theirs] = [cpu("dnet", load), cpu("hyperdht", load)];
-    const times = median(theirs.map((micros, i) => micros / ours[i]!));
-    const rates = KINDS.map((kind) => (median(rate(kind, load)) / 1000).toFixed(0));
-    if (load === "mix")
-      judge("requests a second and core, a mix", times, times >= LEAST_REQUESTS, `≥ ${LEAST_REQUESTS} ×`);
-    return [load, figure(median(ours)), figure(median(theirs)), `${figure(times)} ×`, ...rates];
+    const costs = KINDS.map((kind) => figure(median(cpu(kind, load))));
+    const rates = KINDS.map((kind) => (median(of(kind, load, ({ perSecond }) => perSecond))! / 1000).toFixed(0));
+    return [load, ...costs, `${figure(times(load))} ×`, ...rates];
   });
   const head = ["", "dnet", "hyperdht", "requests/s and core", "dnet k/s", "hyperdht k/s"];
-  console.log(grid("one node serving: CPU in ms for 1,000 requests", [head, ...rows]));
+  report(grid("one node serving: CPU in ms for 1,000 requests", [head, ...rows]), [
+    { claim: "requests a second and core, a mix", value: times("mix"), atLeast: LEAST_REQUESTS },
+  ]);
 }
 
-async function offer(port: string, load: LoadKind, pid: number): Promise<LoadReport> {
-  const program = join(import.meta.dir, "dht-load.ts");
-  const child = Bun.spawn([process.execPath, program, port, load, "--pid", `${pid}`, "--seconds", "2"], {
-    stdout: "pipe",
-    stderr: "inherit",
-  });
-  return JSON.parse(await new Response(child.stdout).text());
-}
-
-/** A network of 50 nodes, of one kind or half and half, and one more node of either kind that asks. */
-async function measureLatency(options: Options): Promise<void> {
-  await measureLatencyAt(options, 0, [{ host: "127.0.0.1" }, { host: "127.0.0.1" }]);
-  if (!isRoot) return say("the 40 ms need root, for a cable between namespaces that takes its time");
+/** How soon a walk ends, in networks of 50 nodes, of one kind or half and half, for one more node of either kind that asks. */
+async function measureLatency({ rounds }: Options): Promise<void> {
+  await measureWalks(NEAR, rounds, [{ host: "127.0.0.1" }, { host: "127.0.0.1" }]);
+  if (!isRoot) return say(`the ${FAR.rttMs} ms need root, for a cable between namespaces that takes its time`);
   const lab = new Lab();
-  let cable: DelayedCable | null = null;
+  const ends = [1, 2].map((end) => ({ namespace: lab.namespace(), host: `192.0.2.${end}` }));
+  const plugs = ends.map(({ namespace, host }) => ({ namespace, addresses: [`${host}/24`] }));
+  const cable = await layDelayedCable(plugs, FAR.rttMs / 2);
   try {
-    const ends = [1, 2].map((end) => ({ namespace: lab.namespace(), host: `192.0.2.${end}` }));
-    cable = await layDelayedCable(
-      ends.map(({ namespace, host }) => ({ namespace, addresses: [`${host}/24`] })),
-      20,
-    );
-    const places = ends.map(({ namespace, host }) => ({ netns: namespace.name, host }));
-    await measureLatencyAt(options, 40, places);
+    const [asking, network] = ends.map(({ namespace, host }) => ({ netns: namespace.name, host }));
+    await measureWalks(FAR, rounds, [asking!, network!]);
   } finally {
-    await cable?.close();
+    await cable.close();
     lab.close();
   }
 }
@@ -162,59 +135,106 @@ interface Place {
   readonly host: string;
 }
 
-async function measureLatencyAt(
-  { rounds }: Options,
-  rttMs: number,
-  [asking, network]: readonly Place[],
-): Promise<void> {
-  const networks: { readonly [name: string]: readonly Kind[] } = {
-    dnet: ["dnet"],
-    hyperdht: ["hyperdht"],
-    mixed: ["dnet", "hyperdht"],
-  };
-  const rows: string[][] = [];
-  const p = new Map<string, { p50: number; p99: number }>();
-  for (const [name, kinds] of Object.entries(networks)) {
-    say(`latency at ${rttMs} ms: a network of ${NETWORK_NODES} nodes, ${name}`);
-    const processes: HyperdhtProcess[] = [];
-    const start = async (kind: Kind, place: Place) => {
-      const process = await HyperdhtProcess.start({ netns: place.netns ?? null, program: PROGRAMS[kind] });
-      processes.push(process);
-      return process;
-    };
-    const bootstrap = await formNetwork(await Promise.all(kinds.map((kind) => start(kind, network!))), network!.host);
-    const askers = await Promise.all(
-      kinds.map(async (kind) => {
-        const process = await start(kind, asking!);
-        const node = await process.node("asker", { bootstrap, host: asking!.host, ephemeral: true });
-        await node.ready();
-        return { kind, node };
-      }),
-    );
-    for (const query of ["findNode", "lookup"] as const) {
-      const latencies = await askInTurn(askers, query, rounds);
-      for (const { kind } of askers) {
-        const sorted = latencies.get(kind)!.toSorted((a, b) => a - b);
-        const found = { p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99) };
-        p.set(`${name} ${kind} ${query}`, found);
-        rows.push([`${name}: ${kind} asks ${query}`, figure(found.p50), figure(found.p99)]);
+interface Asker {
+  readonly network: string;
+  readonly kind: Kind;
+  readonly node: HyperdhtNode;
+}
+
+const NETWORKS: { readonly [name: string]: readonly Kind[] } = {
+  dnet: ["dnet"],
+  hyperdht: ["hyperdht"],
+  mixed: KINDS,
+};
+/** Whose walks are compared with whose. */
+const COMPARED = [
+  { ours: "dnet: dnet", theirs: "hyperdht: hyperdht", where: "" },
+  { ours: "mixed: dnet", theirs: "mixed: hyperdht", where: ", mixed" },
+];
+const WALKED = ["findNode", "lookup"] as const;
+const PERCENTILES = [50, 99] as const;
+
+/** All networks stand at once, and each round asks in all of them, so whatever else the machine does falls on both kinds. */
+async function measureWalks(walks: Walks, rounds: number, places: readonly [Place, Place]): Promise<void> {
+  const { rttMs } = walks;
+  const processes: HyperdhtProcess[] = [];
+  /** The percentiles of each round's walks. */
+  const found = new Map<string, number[]>();
+  try {
+    say(`walks at ${rttMs} ms: networks of ${NETWORK_NODES} nodes, and ${walks.warmUps} walks to warm up`);
+    const askers = await startAskers(processes, places);
+    for (let round = 0; round <= rounds; round++) {
+      for (const query of WALKED) {
+        const latencies = await walkInAll(askers, query, round, walks);
+        if (round === 0) continue;
+        for (const [i, { network, kind }] of askers.entries()) {
+          const figures = PERCENTILES.map((percent) => percentile(latencies[i]!, percent));
+          for (const [j, percent] of PERCENTILES.entries()) {
+            push(found, `${network}: ${kind} ${query} ${percent}`, figures[j]!);
+          }
+          say(`round ${round}, ${network}: ${kind} asks ${query}: p50 and p99 ${figures.map(figure).join(" and ")} ms`);
+        }
       }
     }
+    const rows = WALKED.flatMap((query) =>
+      askers.map(({ network, kind }) => [
+        `${network}: ${kind} asks ${query}`,
+        ...PERCENTILES.map((percent) => spreadText(found.get(`${network}: ${kind} ${query} ${percent}`)!)),
+      ]),
+    );
+    const claims = COMPARED.flatMap(({ ours, theirs, where }) =>
+      WALKED.flatMap((query) =>
+        PERCENTILES.map((percent) => ({
+          claim: `${query} p${percent} at ${rttMs} ms${where}, no worse (a tenth is noise)`,
+          value: medianRatio(found.get(`${ours} ${query} ${percent}`)!, found.get(`${theirs} ${query} ${percent}`)!),
+          atMost: NO_WORSE,
+        })),
+      ),
+    );
+    const title = `milliseconds to the end of a walk, ${rttMs} ms round trip: medians of the rounds (lowest–highest)`;
+    report(grid(title, [["", "p50", "p99"], ...rows]), claims);
+  } finally {
     await Promise.all(processes.map((process) => process.stop()));
   }
-  console.log(grid(`milliseconds to the end of a walk, ${rttMs} ms round trip`, [["", "p50", "p99"], ...rows]));
-  for (const query of ["findNode", "lookup"]) {
-    for (const [ours, theirs] of [
-      ["dnet dnet", "hyperdht hyperdht"],
-      ["mixed dnet", "mixed hyperdht"],
-    ]) {
-      for (const quantile of ["p50", "p99"] as const) {
-        const times = p.get(`${ours} ${query}`)![quantile] / p.get(`${theirs} ${query}`)![quantile];
-        const where = ours!.startsWith("mixed") ? ", mixed" : "";
-        judge(`${query} ${quantile} at ${rttMs} ms${where}`, times, times <= NO_WORSE, "≤ 1 ×");
-      }
+}
+
+/** A network's nodes are in a process of each kind, and who asks in one of its own. */
+async function startAskers(processes: HyperdhtProcess[], [asking, network]: readonly [Place, Place]): Promise<Asker[]> {
+  const start = async (kind: Kind, { netns = null }: { readonly netns?: string | null }) => {
+    const process = await HyperdhtProcess.start({ netns, program: PROGRAMS[kind] });
+    processes.push(process);
+    return process;
+  };
+  const askers: Asker[] = [];
+  for (const [name, kinds] of Object.entries(NETWORKS)) {
+    const bootstrap = await formNetwork(await Promise.all(kinds.map((kind) => start(kind, network))), network.host);
+    for (const kind of kinds) {
+      const process = await start(kind, asking);
+      const node = await process.node("asker", { bootstrap, host: asking.host, ephemeral: true });
+      await node.ready();
+      askers.push({ network: name, kind, node });
     }
   }
+  return askers;
+}
+
+/** The same targets for all; round 0 warms up. Each round begins with another, so that none always follows the same one. */
+async function walkInAll(
+  askers: readonly Asker[],
+  query: QueryKind,
+  round: number,
+  { warmUps, counted, together }: Walks,
+): Promise<number[][]> {
+  const random = new SeededRandom(round + 1);
+  const targets = Array.from({ length: round === 0 ? warmUps : counted }, () => random.bytes(32).toHex());
+  const latencies: number[][] = [];
+  const walk = async (turn: number) => {
+    const i = (turn + round) % askers.length;
+    latencies[i] = (await askers[i]!.node.benchQueries(query, targets)).filter((latency) => latency !== null);
+  };
+  if (together) await Promise.all(askers.map((_, turn) => walk(turn)));
+  else for (const turn of askers.keys()) await walk(turn);
+  return latencies;
 }
 
 /** Persistent nodes, as many of each process; returns what others join by. */
@@ -231,24 +251,6 @@ async function formNetwork(
   });
   await Promise.all(others);
   return bootstrap;
-}
-
-/** So that whatever else the machine does falls on all of them. */
-async function askInTurn(
-  askers: readonly { readonly kind: Kind; readonly node: HyperdhtNode }[],
-  query: QueryKind,
-  rounds: number,
-): Promise<Map<Kind, number[]>> {
-  const random = new SeededRandom(1);
-  const latencies = new Map<Kind, number[]>(askers.map(({ kind }) => [kind, []]));
-  for (let round = 1 - WARM_UP_ROUNDS; round <= rounds; round++) {
-    const targets = Array.from({ length: QUERIES }, () => random.bytes(32).toHex());
-    for (const { kind, node } of askers) {
-      const measured = (await node.benchQueries(query, targets)).filter((latency) => latency !== null);
-      if (round > 0) latencies.get(kind)!.push(...measured);
-    }
-  }
-  return latencies;
 }
 
 /** A process with one idle node, and what each further one adds. */
@@ -271,30 +273,22 @@ async function measureMemory(): Promise<void> {
     measured.set(kind, { one: one / 1e6, more: more / 1e6 });
     rows.push([kind, figure(one / 1e6), figure(more / 1e6)]);
   }
-  console.log(grid("resident memory in MB", [["", "process with one idle node", "each of 99 more"], ...rows]));
-  for (const what of ["one", "more"] as const) {
-    const times = measured.get("dnet")![what] / measured.get("hyperdht")![what];
-    judge(
-      what === "one" ? "memory of a process with a node" : "memory of each further node",
-      times,
-      times <= NO_WORSE,
-      "≤ 1 ×",
-    );
-  }
+  const times = (what: "one" | "more") => measured.get("dnet")![what] / measured.get("hyperdht")![what];
+  report(grid("resident memory in MB", [["", "process with one idle node", "each of 99 more"], ...rows]), [
+    { claim: "memory of a process with a node", value: times("one"), atMost: MOST_MEMORY },
+    { claim: "memory of each further node", value: times("more"), atMost: MOST_MEMORY },
+  ]);
 }
 
 /** Large networks, in simulated time. */
 async function measureSimulator({ sizes }: Options): Promise<void> {
+  const claims: Claim[] = [];
   const rows = sizes.map((size) => {
     say(`simulating ${size} nodes for 20 minutes`);
     const many = { seed: 1, size, loss: 0.05, leavingPerHour: 0.1, keys: 50, lookups: 1000, lastsMs: 20 * 60_000 };
     const { found, lookups, meanHops, p50Ms, p99Ms, meanTableSize, left, wallSeconds } = populate(many);
-    judge(
-      `lookups that found their key among ${size} nodes, %`,
-      (100 * found) / lookups,
-      found / lookups >= 0.999,
-      "≥ 99.9",
-    );
+    const claim = `lookups that found their key among ${size} nodes`;
+    claims.push({ claim, value: (100 * found) / lookups, unit: " %", atLeast: LEAST_FOUND_PERCENT });
     const log2 = Math.log2(size);
     return [
       `${size} nodes, ${left} left`,
@@ -317,11 +311,7 @@ async function measureSimulator({ sizes }: Options): Promise<void> {
     "table",
     "took s",
   ];
-  console.log(grid("lookups in a simulated network", [head, ...rows]));
-}
-
-function judge(what: string, value: number, isMet: boolean, wanted: string): void {
-  verdicts.push(`${isMet ? "met     " : "NOT MET "} ${what}: ${figure(value)} (wanted ${wanted})`);
+  report(grid("lookups in a simulated network", [head, ...rows]), claims);
 }
 
 /** Long enough for what starting left behind to be collected. */
@@ -333,13 +323,7 @@ function push<Item>(lists: Map<string, Item[]>, key: string, item: Item): void {
   lists.set(key, [...(lists.get(key) ?? []), item]);
 }
 
-function median(values: readonly number[]): number {
-  return quantile(
-    values.toSorted((a, b) => a - b),
-    0.5,
-  );
-}
-
-function quantile(sorted: readonly number[], fraction: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * fraction))] ?? Number.NaN;
+/** Of the ratios within each round. */
+function medianRatio(values: readonly number[], units: readonly number[]): number {
+  return median(values.map((value, round) => value / units[round]!)) ?? Number.NaN;
 }

@@ -3,23 +3,28 @@
  * kinds run in the same laboratory (`src/io/lab/`), over the same DHT nodes, one after the other in each cell.
  */
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import type { LabDescription } from "../../src/io/lab/description.ts";
 import type { NatKindName } from "../../src/io/lab/nat-kinds.ts";
-import { type HyperdhtNode, HyperdhtProcess, hasNode } from "../support/hyperdht-process.ts";
+import { type HyperdhtNode, HyperdhtProcess } from "../support/hyperdht-process.ts";
 import { type RunningLab, startLab } from "../support/lab.ts";
-import { isRoot } from "../support/namespaces.ts";
 import { SeededRandom } from "../support/random.ts";
-import type { Benchmark } from "./run.ts";
+import { benchmark, NO_WORSE, type Option, say, some, whole } from "./benchmark.ts";
+import { median } from "./metrics.ts";
 import { figure, grid } from "./tables.ts";
 
 const PLACES = ["open", "full-cone", "port-restricted", "linux", "sequential", "random"] as const;
 type Place = (typeof PLACES)[number];
 
-const USAGE = `npm run bench nat -- [--tries 5] [--places ${PLACES.join(",")}] [--pairs A/B,...]
-  --tries    connections in each cell, of either kind
-  --places   where servers and clients stand; every pair of them is a cell
-  --pairs    these cells alone: client/server`;
+const PAIRS: Option<readonly (readonly [client: Place, server: Place])[]> = {
+  type: "string",
+  unset: "",
+  read(text) {
+    const pairs = text === "" ? [] : text.split(",").map((pair) => pair.split("/"));
+    const arePlaces = pairs.every((pair) => pair.length === 2 && pair.every((word) => PLACES.includes(word as Place)));
+    return arePlaces ? (pairs as [Place, Place][]) : null;
+  },
+  expected: `pairs such as open/linux, with commas between, of ${PLACES.join(", ")}`,
+};
 
 type Kind = "dnet" | "hyperdht";
 const PROGRAMS: { readonly [kind in Kind]: readonly string[] } = {
@@ -32,47 +37,34 @@ const KINDS: readonly Kind[] = ["dnet", "hyperdht"];
 const DHT_HOSTS = Array.from({ length: 12 }, (_, i) => `dht${i + 1}`);
 /** Longer than any attempt of either kind. */
 const GIVE_UP_MS = 60_000;
-/** No worse, with what two runs of the same thing differ by. */
-const NO_WORSE = 1.1;
 
-const say = (line: string) => console.error(line);
-
-export const nat: Benchmark = {
+export const nat = benchmark({
   name: "nat",
   summary: "who reaches whom behind which NAT, and how soon, beside the real hyperdht",
-  async run(args) {
-    const options = readOptions(args);
-    if (typeof options === "string") {
-      say(options);
-      return args.includes("--help") ? 0 : 2;
-    }
-    if (!isRoot || !hasNode) {
-      say("error NEEDS_ROOT: the laboratory makes network namespaces, and the real hyperdht runs under Node");
-      say("try sudo npm run bench nat");
-      return 1;
-    }
-    await using lab = await startLab(describe(options.places));
+  usage: `[--tries 5] [--places ${PLACES.join(",")}] [--pairs A/B,...]
+  --tries    connections in each cell, of either kind
+  --places   where servers and clients stand; every pair of them is a cell
+  --pairs    these cells alone: client/server`,
+  options: { tries: whole(5), places: some(PLACES), pairs: PAIRS },
+  needs: { root: "the laboratory makes network namespaces", node: "the real hyperdht runs under Node" },
+  async measure({ tries, places, pairs: given }) {
+    const pairs =
+      given.length > 0 ? given : places.flatMap((client) => places.map((server) => [client, server] as const));
+    await using lab = await startLab(describe([...new Set(pairs.flat())]));
     const bootstrap = await startDht(lab);
     const random = new SeededRandom(1);
     const cells: Cell[] = [];
-    for (const [client, server] of options.pairs) {
+    for (const [client, server] of pairs) {
       const results = new Map<Kind, Result>();
       for (const kind of KINDS) {
-        results.set(kind, await tryCell(lab, kind, { client, server, bootstrap, tries: options.tries, random }));
+        results.set(kind, await tryCell(lab, kind, { client, server, bootstrap, tries, random }));
         say(`${client} to ${server}, ${kind}: ${text(results.get(kind)!)}`);
       }
       cells.push({ client, server, results });
     }
     report(cells);
-    return 0;
   },
-};
-
-interface Options {
-  readonly tries: number;
-  readonly places: readonly Place[];
-  readonly pairs: readonly (readonly [client: Place, server: Place])[];
-}
+});
 
 interface Result {
   /** Milliseconds until a word was said and answered, of those that were. */
@@ -85,30 +77,6 @@ interface Cell {
   readonly client: Place;
   readonly server: Place;
   readonly results: ReadonlyMap<Kind, Result>;
-}
-
-/** What to say instead, when the words are not ours. */
-function readOptions(args: string[]): Options | string {
-  try {
-    const { values } = parseArgs({
-      args,
-      options: {
-        tries: { type: "string", default: "5" },
-        places: { type: "string", default: PLACES.join(",") },
-        pairs: { type: "string" },
-        help: { type: "boolean" },
-      },
-    });
-    const isPlace = (word: string | undefined): word is Place => PLACES.includes(word as Place);
-    const given = values.pairs?.split(",").map((pair) => pair.split("/")) ?? null;
-    const places = given ? [...new Set(given.flat())] : values.places.split(",");
-    const tries = Number(values.tries);
-    if (values.help || !places.every(isPlace) || !(Number.isInteger(tries) && tries > 0)) return USAGE;
-    const pairs = given ?? places.flatMap((client) => places.map((server) => [client, server]));
-    return { tries, places, pairs: pairs as unknown as Options["pairs"] };
-  } catch (error) {
-    return `error USAGE: ${(error as Error).message}\n${USAGE}`;
-  }
 }
 
 /** A client and a server host at each place, every one behind a NAT of its own. */
@@ -224,8 +192,4 @@ function verdict(ours: Result, theirs: Result): string {
 function text({ opened, tries, failures }: Result): string {
   const times = opened.map((ms) => ms.toFixed(0)).join(" ");
   return `${opened.length}/${tries} opened${times ? `, in ms: ${times}` : ""}${failures.length > 0 ? `; ${failures.join(" ")}` : ""}`;
-}
-
-function median(values: readonly number[]): number | null {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? null;
 }

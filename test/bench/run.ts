@@ -1,15 +1,9 @@
 /** `npm run bench NAME [OPTIONS]`: runs one of the benchmarks; without a name it lists them. */
+import type { Benchmark } from "./benchmark.ts";
 import { dht } from "./dht.ts";
 import { nat } from "./nat.ts";
 import { tunnel } from "./tunnel.ts";
 import { udx } from "./udx.ts";
-
-export interface Benchmark {
-  readonly name: string;
-  readonly summary: string;
-  /** Prints its result to stdout and everything else to stderr. Returns the exit code: 0 whenever it measured. */
-  run(args: string[]): Promise<number>;
-}
 
 const BENCHMARKS: readonly Benchmark[] = [tunnel, dht, udx, nat];
 

@@ -1,6 +1,6 @@
 /** The results for people, in plain text. */
 import { METRICS, type Metric, median, type Round, ratiosOf, valuesOf } from "./metrics.ts";
-import type { Verdict } from "./targets.ts";
+import { type Bounds, isWithin, type Verdict } from "./targets.ts";
 import { RAW } from "./tools.ts";
 
 const BAR_CHARACTERS = 40;
@@ -69,15 +69,39 @@ export function bars(rounds: readonly Round[], tools: readonly string[], metric:
 export function targetTable(verdicts: readonly Verdict[]): string {
   const judged = verdicts.filter(({ isMet }) => isMet !== null);
   const rows = judged.map(({ target, spread, isMet }) => {
-    const { claim, tool, against, atLeast, atMost } = target;
-    const wanted = `${atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`}${against ? " ×" : ""}`;
-    return [claim, tool, against ?? "", wanted, spreadText(spread), isMet ? "met" : "NOT MET"];
+    const { claim, tool, against } = target;
+    const wanted = `${boundsText(target)}${against ? " ×" : ""}`;
+    return [claim, tool, against ?? "", wanted, spreadText(spread), metText(isMet)];
   });
   const missing = verdicts.filter(({ isMet }) => isMet === null).map(({ target }) => target.claim);
   const rest = missing.length > 0 ? `not measured: ${missing.join("; ")}\n` : "";
   if (rows.length === 0) return rest;
   return grid("targets", [["", "tool", "against", "wanted", "measured", ""], ...rows]) + rest;
 }
+
+/** What was promised of a benchmark's figure. */
+export interface Claim extends Bounds {
+  readonly claim: string;
+  readonly value: number;
+  /** Behind the number: " ×", say. */
+  readonly unit?: string;
+  /** Otherwise it is shown and not judged. */
+  readonly isTarget?: boolean;
+}
+
+/** Each with its verdict. */
+export function claimTable(title: string, claims: readonly Claim[]): string {
+  const rows = claims.map((claim) => {
+    const { value, unit = " ×", isTarget = true } = claim;
+    const verdict = isTarget ? metText(isWithin(value, claim)) : "";
+    return [claim.claim, `${boundsText(claim)}${unit}`, `${figure(value)}${unit}`, verdict];
+  });
+  return grid(title, [["", "wanted", "measured", ""], ...rows]);
+}
+
+const boundsText = ({ atLeast, atMost }: Bounds) =>
+  atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`;
+const metText = (isMet: boolean | null) => (isMet ? "met" : "NOT MET");
 
 /** The metrics that any of the tools has a figure for. */
 function measured(rounds: readonly Round[], tools: readonly string[]): Metric[] {

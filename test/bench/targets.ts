@@ -1,14 +1,18 @@
 /** The speeds that dnet promises, and whether a run shows them. */
 import { type MetricName, median, type Round, ratiosOf, valuesOf } from "./metrics.ts";
 
-export interface Target {
+/** What a figure has to keep to. */
+export interface Bounds {
+  readonly atLeast?: number;
+  readonly atMost?: number;
+}
+
+export interface Target extends Bounds {
   readonly claim: string;
   readonly tool: string;
   readonly metric: MetricName;
   /** The figure is a multiple of this tool's; without it, in the metric's own unit. */
   readonly against?: string;
-  readonly atLeast?: number;
-  readonly atMost?: number;
 }
 
 export interface Verdict {
@@ -44,8 +48,12 @@ export function targetsAgainst(reference: string): Target[] {
 }
 
 export function judge(rounds: readonly Round[], target: Target): Verdict {
-  const { tool, metric, against, atLeast = -Infinity, atMost = Infinity } = target;
+  const { tool, metric, against } = target;
   const spread = against ? ratiosOf(rounds, metric, tool, against) : valuesOf(rounds, tool, metric);
   const value = median(spread);
-  return { target, value, spread, isMet: value === null ? null : value >= atLeast && value <= atMost };
+  return { target, value, spread, isMet: value === null ? null : isWithin(value, target) };
+}
+
+export function isWithin(value: number, { atLeast = -Infinity, atMost = Infinity }: Bounds): boolean {
+  return value >= atLeast && value <= atMost;
 }

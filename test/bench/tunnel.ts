@@ -4,101 +4,47 @@
  * its cores, so only such ratios mean anything elsewhere. Everything it makes is gone at its end, at Ctrl-C too.
  */
 import { cpus, loadavg, release } from "node:os";
-import { parseArgs } from "node:util";
-import { isRoot } from "../support/namespaces.ts";
 import { ensurePrograms } from "../support/packages.ts";
 import { ensureBuilt } from "../support/tunnel-process.ts";
+import { benchmark, flag, positive, say, some, whole } from "./benchmark.ts";
 import { measure } from "./measure.ts";
 import { GROUPS, type Group, METRICS, type Round } from "./metrics.ts";
-import type { Benchmark } from "./run.ts";
 import { bars, ratioTables, targetTable, valueTables } from "./tables.ts";
 import { judge, targetsAgainst } from "./targets.ts";
 import { CHOICES, type Choice, INSTALLED, NEWEST, RAW, type Tool } from "./tools.ts";
 
-const USAGE = `npm run bench tunnel -- [--only TOOL,...] [--metrics GROUP,...] [--seconds 4] [--repeat 3] [--json]
-  tools: ${CHOICES.map(({ name, summary }) => `${name} (${summary})`).join(", ")}
-  groups: ${GROUPS.join(", ")}
-  --seconds   how long one transfer goes on; a step of the search for a packet rate takes a quarter of it
-  --repeat    rounds; the medians count`;
-
 interface Options {
-  readonly choices: readonly Choice[];
   readonly groups: readonly Group[];
   readonly seconds: number;
   readonly rounds: number;
   readonly json: boolean;
 }
 
-const say = (line: string) => console.error(line);
-
-export const tunnel: Benchmark = {
+export const tunnel = benchmark({
   name: "tunnel",
   summary: "dnet's tunnel beside wireguard-go's and the bare link, with the targets",
-  async run(args) {
-    const options = readOptions(args);
-    if (typeof options === "string") {
-      say(options);
-      return args.includes("--help") ? 0 : 2;
-    }
-    if (!isRoot) {
-      say("error NEEDS_ROOT: the benchmark makes network namespaces\ntry sudo npm run bench tunnel");
-      return 1;
-    }
+  usage: `[--only TOOL,...] [--metrics GROUP,...] [--seconds 4] [--repeat 3] [--json]
+  tools: ${CHOICES.map(({ name, summary }) => `${name} (${summary})`).join(", ")}
+  groups: ${GROUPS.join(", ")}
+  --seconds   how long one transfer goes on; a step of the search for a packet rate takes a quarter of it
+  --repeat    rounds; the medians count`,
+  options: {
+    only: some(CHOICES.map(({ name }) => name)),
+    metrics: some(GROUPS),
+    seconds: positive(4, 3600),
+    repeat: whole(3),
+    json: flag,
+  },
+  needs: { root: "the benchmark makes network namespaces" },
+  async measure({ only, metrics: groups, seconds, repeat: rounds, json }) {
     const missing = ensurePrograms();
     if (missing.length > 0) say(`not here, so what needs it is left out: ${missing.join(", ")}`);
     ensureBuilt();
-    const tools = openTools(options.choices);
+    const tools = openTools(CHOICES.filter(({ name }) => only.includes(name)));
+    const options = { groups, seconds, rounds, json };
     report(options, tools, await measureRounds(options, tools));
-    return 0;
   },
-};
-
-/** What to say instead, when the words are not ours. */
-function readOptions(args: string[]): Options | string {
-  try {
-    const { values } = parseArgs({
-      args,
-      options: {
-        only: { type: "string" },
-        metrics: { type: "string" },
-        seconds: { type: "string", default: "4" },
-        repeat: { type: "string", default: "3" },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean" },
-      },
-    });
-    if (values.help) return USAGE;
-    const names = pick(
-      "--only",
-      values.only,
-      CHOICES.map(({ name }) => name),
-    );
-    return {
-      choices: CHOICES.filter(({ name }) => names.includes(name)),
-      groups: pick("--metrics", values.metrics, GROUPS),
-      seconds: positive("--seconds", values.seconds),
-      rounds: Math.ceil(positive("--repeat", values.repeat)),
-      json: values.json,
-    };
-  } catch (error) {
-    return `error USAGE: ${(error as Error).message}\n${USAGE}`;
-  }
-}
-
-/** The chosen ones in their own order; all of them when none is chosen. */
-function pick<Name extends string>(option: string, chosen: string | undefined, all: readonly Name[]): Name[] {
-  if (chosen === undefined) return [...all];
-  const words = chosen.split(",");
-  const unknown = words.find((word) => !all.some((name) => name === word));
-  if (unknown !== undefined) throw new Error(`${option}: ${unknown} is none of ${all.join(", ")}`);
-  return all.filter((name) => words.includes(name));
-}
-
-function positive(option: string, text: string): number {
-  const value = Number(text);
-  if (!(value > 0 && value <= 3600)) throw new Error(`${option}: ${text} is no number from 1 to 3600`);
-  return value;
-}
+});
 
 function openTools(choices: readonly Choice[]): Tool[] {
   return choices.flatMap((choice) => {

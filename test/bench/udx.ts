@@ -3,12 +3,10 @@
  * is a process, and so is the path between them where there is one; only ratios mean anything elsewhere.
  */
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { hasNode } from "../support/hyperdht-process.ts";
+import { benchmark, flag, positive, say, some, whole } from "./benchmark.ts";
 import { Lines } from "./lines.ts";
 import { median, percentile } from "./metrics.ts";
-import type { Benchmark } from "./run.ts";
-import { figure, grid, spreadText } from "./tables.ts";
+import { type Claim, claimTable, figure, grid, spreadText } from "./tables.ts";
 import type { EndReport, EndRole } from "./udx-report.ts";
 
 type Kind = "dnet" | "native";
@@ -45,14 +43,7 @@ const PING = "ping";
 const LEAST_GOODPUT = 1;
 const MOST_CPU = 1.3;
 
-const USAGE = `npm run bench udx -- [--only CASE,...] [--repeat 3] [--megabytes 1000] [--seconds 10] [--mixed]
-  cases: ${[...Object.keys(CASES), PING].join(", ")}
-  --mixed   also ours to theirs, and theirs to ours`;
-
-const say = (line: string) => console.error(line);
-
 interface Options {
-  readonly cases: readonly string[];
   readonly rounds: number;
   readonly bytes: number;
   readonly seconds: number;
@@ -65,61 +56,32 @@ interface Run {
   readonly receiver: EndReport;
 }
 
-export const udx: Benchmark = {
+export const udx = benchmark({
   name: "udx",
   summary: "streams beside the real udx-native: goodput and CPU, direct and over a bad path",
-  async run(args) {
-    const options = readOptions(args);
-    if (typeof options === "string") {
-      say(options);
-      return args.includes("--help") ? 0 : 2;
-    }
-    if (!hasNode) {
-      say("error NEEDS_NODE: the real udx-native runs under Node\ntry a machine that has Node and npm");
-      return 1;
-    }
-    const verdicts: string[][] = [];
-    for (const name of options.cases) {
-      if (name === PING) await measurePing(options);
-      else await measureCase(name, options, verdicts);
-    }
-    if (verdicts.length > 0) {
-      console.log(grid("targets, against native → native", [["", "wanted", "measured", ""], ...verdicts]));
-    }
-    return 0;
+  usage: `[--only CASE,...] [--repeat 3] [--megabytes 1000] [--seconds 10] [--mixed]
+  cases: ${[...Object.keys(CASES), PING].join(", ")}
+  --mixed   also ours to theirs, and theirs to ours`,
+  options: {
+    only: some([...Object.keys(CASES), PING]),
+    repeat: whole(3),
+    megabytes: positive(1000),
+    seconds: positive(10, 3600),
+    mixed: flag,
   },
-};
+  needs: { node: "the real udx-native runs under Node" },
+  async measure({ only, repeat, megabytes, seconds, mixed }) {
+    const options: Options = { rounds: repeat, bytes: megabytes * 1e6, seconds, isMixed: mixed };
+    const claims: Claim[] = [];
+    for (const name of only) {
+      if (name === PING) await measurePing(options);
+      else claims.push(...(await measureCase(name, options)));
+    }
+    if (claims.length > 0) console.log(claimTable("targets, against native → native", claims));
+  },
+});
 
-/** What to say instead, when the words are not ours. */
-function readOptions(args: string[]): Options | string {
-  try {
-    const known = [...Object.keys(CASES), PING];
-    const { values } = parseArgs({
-      args,
-      options: {
-        only: { type: "string", default: known.join(",") },
-        repeat: { type: "string", default: "3" },
-        megabytes: { type: "string", default: "1000" },
-        seconds: { type: "string", default: "10" },
-        mixed: { type: "boolean", default: false },
-        help: { type: "boolean" },
-      },
-    });
-    const cases = values.only.split(",");
-    const [rounds, megabytes, seconds] = [values.repeat, values.megabytes, values.seconds].map(Number) as [
-      number,
-      number,
-      number,
-    ];
-    const areNumbers = [rounds, megabytes, seconds].every((number) => number > 0) && Number.isInteger(rounds);
-    if (values.help || !areNumbers || !cases.every((name) => known.includes(name))) return USAGE;
-    return { cases, rounds, bytes: megabytes * 1e6, seconds, isMixed: values.mixed };
-  } catch (error) {
-    return `error USAGE: ${(error as Error).message}\n${USAGE}`;
-  }
-}
-
-async function measureCase(name: string, options: Options, verdicts: string[][]): Promise<void> {
+async function measureCase(name: string, options: Options): Promise<Claim[]> {
   const { title, path, isTarget } = CASES[name]!;
   const pairs = options.isMixed ? [...PAIRS, ...MIXED_PAIRS] : PAIRS;
   const runs = new Map<string, Run[]>(pairs.map((pair) => [pair.join(" → "), []]));
@@ -142,14 +104,12 @@ async function measureCase(name: string, options: Options, verdicts: string[][])
   console.log(grid(title, [head, ...rows]));
   const ratio = (value: (run: Run) => number) =>
     median(of("dnet → dnet", value))! / median(of("native → native", value))!;
-  const judge = (claim: string, measured: number, isMet: boolean, wanted: string) =>
-    verdicts.push([`${title}: ${claim}`, wanted, `${figure(measured)} ×`, !isTarget ? "" : isMet ? "met" : "NOT MET"]);
-  const rates = ratio(goodput);
-  judge("goodput", rates, rates >= LEAST_GOODPUT, `at least ${LEAST_GOODPUT} ×`);
-  for (const end of ["sender", "receiver"] as const) {
-    const cpu = ratio((run) => cpuPerGb(run[end], run));
-    judge(`CPU/GB, ${end}`, cpu, cpu <= MOST_CPU, `at most ${MOST_CPU} ×`);
-  }
+  const cpuClaim = (end: "sender" | "receiver"): Claim => {
+    const value = ratio((run) => cpuPerGb(run[end], run));
+    return { claim: `${title}: CPU/GB, ${end}`, value, atMost: MOST_CPU, isTarget };
+  };
+  const goodputClaim = { claim: `${title}: goodput`, value: ratio(goodput), atLeast: LEAST_GOODPUT, isTarget };
+  return [goodputClaim, cpuClaim("sender"), cpuClaim("receiver")];
 }
 
 async function measurePing(options: Options): Promise<void> {
