@@ -8,7 +8,7 @@ import type { NoiseSession } from "../crypto/noise.ts";
 import { MODE } from "../wire/handshake.ts";
 import { encodeRelayedHolepunch } from "../wire/holepunch.ts";
 import type { HolepunchPayload } from "../wire/holepunch-payload.ts";
-import { FIREWALL, type NoisePayload, PAYLOAD_ERROR } from "../wire/noise-payload.ts";
+import { FIREWALL, type NoisePayload, PAYLOAD_ERROR, type RelayThrough } from "../wire/noise-payload.ts";
 import type { ServerRelay } from "./announcer.ts";
 import { type ConnectionSurroundings, isPunchSocket, type Path } from "./connection-surroundings.ts";
 import { Holepuncher, isAmong } from "./holepuncher.ts";
@@ -21,6 +21,8 @@ const WAIT_MS = 10_000;
 const KEEP_MS = 10_000;
 /** All rounds of hole punching together: a client cannot hold a socket by asking on and on. */
 const LONGEST_MS = 60_000;
+/** A client that a relay carries asks again within 20 s when it is told that we have enough punches under way. */
+const BUSY_WAIT_MS = 30_000;
 /** Probes sent back for one client: it needs one. Two servers that a forger sets upon each other stop after so many. */
 const MAX_ECHOES = 64;
 
@@ -89,6 +91,8 @@ interface CallParts {
   /** The same for every repeat of the client's message. */
   readonly answer: Uint8Array;
   readonly from: Caller;
+  /** The relay of ours that the answer names. */
+  readonly relayThrough: RelayThrough | null;
 }
 
 /** A round of hole punching that a client began. */
@@ -126,12 +130,22 @@ export class Call {
     this.#endsAt = now + LONGEST_MS;
   }
 
+  /** Whether the client can be sent to at once. */
+  get isDirect(): boolean {
+    return this.parts.from.isDirect || this.parts.payload.firewall === FIREWALL.open;
+  }
+
+  /** Whether a relay carries the stream meanwhile, or may. */
+  get #isRelayed(): boolean {
+    return (this.parts.relayThrough ?? this.parts.payload.relayThrough) !== null;
+  }
+
   /** To be called once, when its client may come. */
   findPath(now: number): void {
-    const { payload, from } = this.parts;
-    const { client, isDirect, request } = from;
-    if (isDirect || payload.firewall === FIREWALL.open) {
-      const socket = isDirect ? request.socket : this.#around.mainSocket();
+    const { from } = this.parts;
+    const { client, request } = from;
+    if (this.isDirect) {
+      const socket = from.isDirect ? request.socket : this.#around.mainSocket();
       return this.#connect(now, { socket, to: client });
     }
     if (this.#around.publicAddress() || !this.#options.punches) return; // the client comes to us
@@ -213,13 +227,16 @@ export class Call {
       this.#around.probe(puncher.socket, client, "far");
     if (said.punching && !puncher.isPunching) {
       const begun = puncher.punch(now);
-      if (begun === "busy") return this.#refuse(now, round, PAYLOAD_ERROR.tryLater);
+      if (begun === "busy" && !this.#isRelayed) return this.#refuse(now, round, PAYLOAD_ERROR.tryLater);
+      if (begun === "busy") this.dueAt = Math.min(now + BUSY_WAIT_MS, this.#endsAt);
       if (begun === "nothing") return this.#refuse(now, round);
-      this.dueAt = Infinity; // it ends when all its probes are sent
+      if (begun === "punching") this.dueAt = Infinity; // it ends when all its probes are sent
     }
+    const error = said.punching && !puncher.isPunching ? PAYLOAD_ERROR.tryLater : PAYLOAD_ERROR.none;
     if (puncher.nat.firewall !== FIREWALL.unknown) puncher.nat.freeze();
     this.#answer(now, round, puncher.socket, {
       ...NO_ROUND,
+      error,
       firewall: puncher.nat.firewall,
       round: this.#lastRound,
       connected: this.phase === "connected",

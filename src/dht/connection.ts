@@ -1,6 +1,6 @@
 /**
  * A connection as its user has it: messages, sealed from end to end, over one stream. It can be written to at once; what is written
- * before there is a path waits, up to a bound.
+ * before there is a path waits, up to a bound. The path may begin at a relay and become a direct one; the stream goes on.
  */
 import type { Address } from "../base/address.ts";
 import type { Due } from "../base/deadlines.ts";
@@ -11,6 +11,9 @@ import type { UdxStream } from "../transport/udx/stream.ts";
 import type { CloseReason, StreamOwner } from "../transport/udx/stream-owner.ts";
 import type { Path } from "./connection-surroundings.ts";
 import type { Reason } from "./reasons.ts";
+import type { Relaying } from "./relaying.ts";
+import type { SocketName } from "./requests.ts";
+import { Trace } from "./trace.ts";
 
 /** What may wait for a path. Full: `send` says so; what is sent all the same is kept, for it is the caller's own memory. */
 const MAX_WAITING_BYTES = 1 << 20;
@@ -20,31 +23,51 @@ const MAX_WAITING_BYTES = 1 << 20;
  */
 const SILENT_KEEP_ALIVES = 12;
 const MAX_EARLY_PACKETS = 16;
+/** How long the other side may take to send by the direct path, too. Beyond, it goes by the relay again. Differs: the reference never looks back. */
+const CONFIRM_MS = 5_000;
+const NOTHING = new Uint8Array(0);
 
 /** Why a connection is over. Null: both sides ended it. */
 export type ConnectionEnd = null | "destroyed" | "reset" | "timeout" | "broken" | Reason;
 
 export interface ConnectionOwner {
   /** The other side has shown that it has the keys. */
-  opened(connection: Connection): void;
-  message(connection: Connection, message: Uint8Array): void;
-  unordered(connection: Connection, message: Uint8Array): void;
+  opened(now: number, connection: Connection): void;
+  message(now: number, connection: Connection, message: Uint8Array): void;
+  unordered(now: number, connection: Connection, message: Uint8Array): void;
   /** The other side sends nothing more. */
-  ended(connection: Connection): void;
+  ended(now: number, connection: Connection): void;
   /** After a `send` that returned false: there is room again. */
-  writable(connection: Connection): void;
+  writable(now: number, connection: Connection): void;
+  /** Its packets go another way than before: from a relay to a direct path, or back, or with the other side to where that is now. */
+  moved(now: number, connection: Connection): void;
   /** The last that is heard of it. */
-  closed(connection: Connection, why: ConnectionEnd): void;
+  closed(now: number, connection: Connection, why: ConnectionEnd): void;
 }
 
-const NOBODY: ConnectionOwner = {
+/** Whoever has a connection before its user is told of it. */
+export const NOBODY: ConnectionOwner = {
   opened: () => {},
   message: () => {},
   unordered: () => {},
   ended: () => {},
   writable: () => {},
+  moved: () => {},
   closed: () => {},
 };
+
+export interface ConnectionOptions {
+  readonly isInitiator: boolean;
+  readonly random: Random;
+  readonly keepAliveMs: number;
+  /** Makes the stream, whose owner this is. */
+  readonly open: (owner: StreamOwner) => UdxStream;
+  /** Its deadline may be sooner than it was. */
+  readonly onSooner: (connection: Connection) => void;
+  /** It does not use that socket any more, if it ever did. */
+  readonly onLeft: (now: number, socket: SocketName) => void;
+  readonly onClosed: (now: number, connection: Connection) => void;
+}
 
 export class Connection implements Due {
   dueAt = Infinity;
@@ -53,11 +76,17 @@ export class Connection implements Due {
   session: NoiseSession | null = null;
   isClosed = false;
   readonly stream: UdxStream;
-  readonly #random: Random;
-  readonly #keepAliveMs: number;
+  /** What was done to get here. */
+  readonly trace: Trace;
+  /** The relay that carries it, or may until a direct path has shown that it works. */
+  #relaying: Relaying | null = null;
+  /** Until when the direct path, to which it has moved, must have shown that. */
+  #confirmBy = Infinity;
+  /** Which it does not share with others, if it is one that was opened to punch with. */
+  #directSocket: SocketName | null = null;
+  readonly #options: ConnectionOptions;
   /** Who gets what comes; nobody, until someone is told of the connection. */
   owner: ConnectionOwner = NOBODY;
-  readonly #onClosed: (now: number, connection: Connection) => void;
   #channel: SecretChannel | null = null;
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
@@ -73,26 +102,28 @@ export class Connection implements Due {
   #early: Uint8Array[] = [];
   #hasEarlyEnd = false;
 
-  constructor(options: {
-    readonly isInitiator: boolean;
-    readonly random: Random;
-    readonly keepAliveMs: number;
-    /** Makes the stream, whose owner this is. */
-    readonly open: (owner: StreamOwner) => UdxStream;
-    readonly onClosed: (now: number, connection: Connection) => void;
-  }) {
+  constructor(now: number, options: ConnectionOptions) {
+    this.trace = new Trace(now);
     this.isInitiator = options.isInitiator;
-    this.#random = options.random;
-    this.#keepAliveMs = options.keepAliveMs;
+    this.#options = options;
     this.#silentMs = options.keepAliveMs * SILENT_KEEP_ALIVES;
-    this.#onClosed = options.onClosed;
     this.stream = options.open(this.#ofStream);
   }
 
   /** Where the packets go: null until there is a path. */
-  get remote(): (Address & { readonly socket: string }) | null {
+  get remote(): (Address & { readonly socket: SocketName }) | null {
     const { remote } = this.stream;
-    return remote && { ...remote.to, socket: remote.socket };
+    return remote && { ...remote.to, socket: remote.socket as SocketName };
+  }
+
+  /** Whether it goes, or may yet go, by a relay. */
+  get mayBeRelayed(): boolean {
+    return this.#relaying !== null;
+  }
+
+  /** Whether its packets go by a relay now. */
+  get isRelayed(): boolean {
+    return this.#relaying?.path != null && this.remote !== null && this.#confirmBy === Infinity;
   }
 
   get isOpen(): boolean {
@@ -104,24 +135,71 @@ export class Connection implements Due {
     return this.#early.length < MAX_EARLY_PACKETS;
   }
 
+  /** A relay may get there first. */
+  relayBy(now: number, relaying: Relaying): void {
+    this.#endRelaying(now);
+    if (this.isClosed) return relaying.end(now);
+    this.#relaying = relaying;
+    this.#options.onSooner(this);
+  }
+
+  /** Whether packets from there come from the relay, which is no path of the other side's own. */
+  isRelay(socket: string, from: Address): boolean {
+    return this.#relaying?.isRelay(socket, from) ?? false;
+  }
+
+  /** The relay has joined both ends. */
+  relayed(now: number, session: NoiseSession, path: Path): void {
+    this.trace.note(now, "relayed", path.to);
+    this.start(now, session, path);
+  }
+
+  /** There is a relay no more. Returns whether there is a path all the same. */
+  unrelayed(now: number): boolean {
+    this.trace.note(now, "relay-lost");
+    const wasRelayed = this.isRelayed;
+    this.#relaying = null;
+    this.#confirmBy = Infinity;
+    return !wasRelayed && this.stream.isConnected;
+  }
+
+  /** A direct path is there: it begins with it, or moves to it from the relay. The path's socket is its own from now on. */
+  reached(now: number, session: NoiseSession, path: Path): void {
+    if (this.isClosed || (this.stream.isConnected && !this.isRelayed)) return this.#options.onLeft(now, path.socket);
+    this.#directSocket = path.socket;
+    this.trace.reason = null;
+    if (!this.stream.isConnected) {
+      this.trace.note(now, "direct", path.to);
+      this.#endRelaying(now);
+      return this.start(now, session, path);
+    }
+    this.trace.note(now, "upgraded", path.to);
+    this.#confirmBy = now + CONFIRM_MS;
+    this.stream.changeRemote(now, path);
+    this.#options.onSooner(this);
+    this.owner.moved(now, this);
+  }
+
   /** The keys are agreed on, and there is a path: what waited goes out. */
   start(now: number, session: NoiseSession, path: Path): void {
-    if (this.isClosed) return;
+    if (this.isClosed || this.stream.isConnected) return;
     const { sendKey, receiveKey, handshakeHash } = session;
     this.session = session;
     this.stream.connect(now, path);
     const keys = { sendKey, receiveKey, handshakeHash };
-    const options = { random: this.#random, isInitiator: this.isInitiator, keepAliveMs: this.#keepAliveMs, ...keys };
+    const { random, keepAliveMs } = this.#options;
+    const options = { random, isInitiator: this.isInitiator, keepAliveMs, ...keys };
     this.#channel = new SecretChannel(now, options, this.#ofChannel);
     const wasFull = this.#isFull;
     this.#isFull = false; // or not, if this fills the stream
     for (const message of this.#waiting.splice(0)) this.#channel.send(now, message);
     this.#waitingBytes = 0;
     if (this.#isEnding) this.#end(now);
-    else if (wasFull && !this.#isFull) this.owner.writable(this);
+    else if (wasFull && !this.#isFull) this.owner.writable(now, this);
     // What came early is heard last: whoever answers it must not overtake what waited.
     for (const bytes of this.#early.splice(0)) this.#channel?.receive(now, bytes);
-    if (this.#hasEarlyEnd && !this.isClosed) this.owner.ended(this);
+    if (this.#hasEarlyEnd && !this.isClosed) this.owner.ended(now, this);
+    this.#options.onSooner(this);
   }
 
   /** One message, in order. False when that is enough for now: `writable` will say when it is not. */
@@ -161,7 +239,7 @@ export class Connection implements Due {
 
   #end(now: number): void {
     this.stream.end();
-    if (this.#keepAliveMs > 0) this.#silentAt = now + this.#silentMs;
+    if (this.#options.keepAliveMs > 0) this.#silentAt = now + this.#silentMs;
   }
 
   destroy(now: number, why: ConnectionEnd = "destroyed"): void {
@@ -171,6 +249,9 @@ export class Connection implements Due {
   }
 
   advance(now: number): void {
+    this.#relaying?.advance(now);
+    if (now >= this.#confirmBy) this.#goBack(now);
+    if (this.isClosed) return;
     if (!this.#isEnding) this.#channel?.advance(now);
     else if (now >= this.#silentAt && this.#isPaused)
       this.#silentAt = now + this.#silentMs; // it may not speak
@@ -179,10 +260,38 @@ export class Connection implements Due {
 
   deadline(): number {
     if (this.isClosed) return Infinity;
-    return this.#isEnding ? this.#silentAt : (this.#channel?.deadline() ?? Infinity);
+    const ofPath = Math.min(this.#confirmBy, this.#relaying?.deadline() ?? Infinity);
+    return Math.min(ofPath, this.#isEnding ? this.#silentAt : (this.#channel?.deadline() ?? Infinity));
+  }
+
+  #goBack(now: number): void {
+    this.#confirmBy = Infinity;
+    this.trace.note(now, "unconfirmed");
+    this.stream.changeRemote(now, this.#relaying!.path!);
+    this.#leaveSocket(now);
+    this.owner.moved(now, this);
+  }
+
+  /** The other side sends by the direct path, so it has moved to it, too. */
+  #confirm(now: number): void {
+    if (this.#confirmBy === Infinity || !this.stream.isFromRemote) return;
+    this.#confirmBy = Infinity;
+    this.#endRelaying(now);
+  }
+
+  #leaveSocket(now: number): void {
+    if (this.#directSocket) this.#options.onLeft(now, this.#directSocket);
+    this.#directSocket = null;
+  }
+
+  #endRelaying(now: number): void {
+    const relaying = this.#relaying;
+    this.#relaying = null;
+    relaying?.end(now);
   }
 
   #read(now: number, bytes: Uint8Array): void {
+    this.#confirm(now);
     if (this.#silentAt < Infinity) this.#silentAt = now + this.#silentMs;
     if (this.#channel) this.#channel.receive(now, bytes);
     else this.#early.push(bytes.slice());
@@ -190,29 +299,35 @@ export class Connection implements Due {
     else this.stream.consumed(bytes.length);
   }
 
-  #tellRoom(): void {
+  #tellRoom(now: number): void {
     if (!this.#isFull || this.isClosed) return;
     this.#isFull = false;
-    this.owner.writable(this);
+    this.owner.writable(now, this);
   }
 
   #close(now: number, reason: CloseReason): void {
     this.isClosed = true;
+    this.#endRelaying(now);
     this.#channel?.end();
     this.#waiting = [];
     this.#early = [];
-    this.#onClosed(now, this);
-    this.owner.closed(this, this.#why ?? (reason === "relay" ? "reset" : reason));
+    this.#leaveSocket(now);
+    this.#options.onClosed(now, this);
+    this.owner.closed(now, this, this.#why ?? (reason === "relay" ? "reset" : reason));
   }
 
   readonly #ofStream: StreamOwner = {
     data: (now, _stream, bytes) => this.#read(now, bytes),
-    ended: () => {
-      if (this.#channel) this.owner.ended(this);
+    ended: (now) => {
+      if (this.#channel) this.owner.ended(now, this);
       else this.#hasEarlyEnd = true; // told after what came before it
     },
-    message: (now, _stream, bytes) => this.#channel?.receiveUnordered(now, bytes),
-    writable: () => this.#tellRoom(),
+    message: (now, _stream, bytes) => {
+      this.#confirm(now);
+      this.#channel?.receiveUnordered(now, bytes);
+    },
+    remoteChanged: () => this.stream.send(NOTHING), // for the other side to see that this path is used
+    writable: (now) => this.#tellRoom(now),
     closed: (now, _stream, reason) => this.#close(now, reason),
   };
 
@@ -221,9 +336,9 @@ export class Connection implements Due {
       if (!this.stream.isClosed && !this.stream.write(bytes)) this.#isFull = true;
     },
     writeUnordered: (_now, datagram) => this.stream.send(datagram),
-    opened: () => this.owner.opened(this),
-    message: (_now, message) => this.owner.message(this, message),
-    unordered: (_now, message) => this.owner.unordered(this, message),
+    opened: (now) => this.owner.opened(now, this),
+    message: (now, message) => this.owner.message(now, this, message),
+    unordered: (now, message) => this.owner.unordered(now, this, message),
     broken: (now) => this.destroy(now, "broken"),
   };
 }

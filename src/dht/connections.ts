@@ -4,22 +4,22 @@ import { BoundedMap } from "../base/bounded-map.ts";
 import { Deadlines } from "../base/deadlines.ts";
 import { blake2b256 } from "../crypto/blake2b.ts";
 import type { KeyPair } from "../crypto/ed25519.ts";
-import type { NoiseSession } from "../crypto/noise.ts";
 import { Udx } from "../transport/udx/udx.ts";
 import { COMMAND } from "../wire/dht.ts";
 import { decodeRelayedHandshake } from "../wire/handshake.ts";
 import { decodeRelayedHolepunch } from "../wire/holepunch.ts";
-import type { NoisePayload } from "../wire/noise-payload.ts";
 import { encodeRequest, encodeResponse, type Request, RPC_ERROR } from "../wire/rpc.ts";
 import { Announcer } from "./announcer.ts";
-import type { Call, RelayedAnswer, RelayedRequest } from "./call.ts";
+import { BlindRelay } from "./blind-relay.ts";
+import type { RelayedAnswer, RelayedRequest } from "./call.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
 import { type ConnectionSurroundings, isPunchSocket, type Path } from "./connection-surroundings.ts";
-import { Connector, type ConnectorOptions } from "./connector.ts";
+import { Dial, type DialOptions, type DialSurroundings } from "./dial.ts";
 import { HandshakeGate } from "./handshake-gate.ts";
 import { PunchRation } from "./holepuncher.ts";
 import { Listener, type ListenerOptions, type ListenerSurroundings } from "./listener.ts";
 import type { Reach } from "./probing.ts";
+import { Reception, type ServerOwner } from "./reception.ts";
 import type { SocketName } from "./requests.ts";
 
 /** Calls of ours that ask for their servers at once: a server takes so many from one network. Full: the next one waits for its turn. */
@@ -44,17 +44,6 @@ export interface Server {
   readonly listener: Listener;
 }
 
-export interface ServerOwner {
-  /** Whether that key may connect; asked before anything is kept of it. */
-  admits(remotePublicKey: Uint8Array, payload: NoisePayload, client: Address): boolean;
-  /** It can be found. */
-  listening(): void;
-  /** A client is here; whoever gets its messages is the answer. */
-  connected(remotePublicKey: Uint8Array, connection: Connection): ConnectionOwner;
-  /** Its announcement is taken back. */
-  closed(): void;
-}
-
 export interface ConnectionsOptions {
   readonly around: Omit<ConnectionSurroundings, "openSocket" | "closeSocket" | "probe" | "punchRation">;
   readonly send: (socket: SocketName, to: Address, datagram: Uint8Array, segmentBytes: number) => void;
@@ -65,21 +54,30 @@ export interface ConnectionsOptions {
   readonly isVerified: (now: number, host: string) => boolean;
 }
 
+interface Opening {
+  readonly isInitiator: boolean;
+  readonly id: number;
+  readonly onReached: (now: number, way: Omit<Path, "remoteId">) => void;
+  readonly onClosed: (now: number) => void;
+}
+
 /** A relayed message for a server of this node: taken, or not to be answered before its sender has shown that it is there. */
 export type Taken = "taken" | "unverified" | "not ours";
 
 export class Connections {
   readonly #options: ConnectionsOptions;
-  readonly #around: ConnectionSurroundings;
+  readonly #around: DialSurroundings;
   readonly #udx = new Udx();
   readonly #servers = new Map<string, Server>();
-  readonly #connectors = new Map<Connection, Connector>();
+  /** Connections of ours whose direct paths are being looked for. */
+  readonly #dials = new Map<Connection, Dial>();
+  readonly #relays = new Set<BlindRelay>();
   /** By a server's key in hex: the nodes that led to it. */
   readonly #relaysOf = new BoundedMap<string, readonly Address[]>(MAX_KNOWN_SERVERS);
-  /** Calls that wait until fewer are shaking hands. */
-  readonly #queued = new Map<Connection, (now: number) => void>();
+  /** Those that wait until fewer are shaking hands. */
+  readonly #queued = new Map<Connection, Dial>();
   readonly #connections = new Set<Connection>();
-  /** What a connection does only ever puts its deadline off, which it is asked for when the earlier one is here: no packet costs a look at all. */
+  /** What a packet does only ever puts a deadline off, and it is asked for when the earlier one is here: no packet costs a look at all. */
   readonly #deadlines = new Deadlines<Connection>();
   readonly #gate: HandshakeGate;
   /** Sockets that nothing uses any more, and when they are closed. */
@@ -102,6 +100,9 @@ export class Connections {
       },
       closeSocket: (socket) => emit({ type: "closeSocket", socket }),
       probe: (socket, to, reach) => emit({ type: "probe", socket, to, reach }),
+      connect: (now, dial, owner) => this.connect(now, dial, owner),
+      knownRelays: (server) => this.#relaysOf.get(server.toHex()) ?? [],
+      remember: (server, relays) => this.#relaysOf.set(server.toHex(), relays),
     };
   }
 
@@ -117,7 +118,7 @@ export class Connections {
   get counts() {
     let calls = 0;
     for (const { listener } of this.#servers.values()) calls += listener.size;
-    const calling = this.#connectors.size + this.#queued.size;
+    const calling = this.#dials.size + this.#queued.size;
     return { streams: this.#connections.size, calling, calls, leavingSockets: this.#leaving.length };
   }
 
@@ -140,7 +141,6 @@ export class Connections {
         owner.closed();
       },
     });
-    const calls = new Map<Call, Connection>();
     const around: ListenerSurroundings = {
       ...this.#around,
       freeStreamId: () => this.#udx.freeId(this.#around.random),
@@ -148,24 +148,17 @@ export class Connections {
       isRelay: (address) => announcer.isRelay(address),
       reply: (at, request, answer) => this.#reply(at, request, answer, target),
     };
-    const listener = new Listener(options, around, {
-      admits: (remotePublicKey, payload, client) => owner.admits(remotePublicKey, payload, client),
-      expected: (call) =>
-        calls.set(
-          call,
-          this.#open(false, call.parts.streamId, (at, way) => call.reached(at, way)),
-        ),
-      connected: (at, call, path) => {
-        const connection = calls.get(call)!;
-        calls.delete(call);
-        connection.owner = owner.connected(call.parts.session.remotePublicKey, connection);
-        this.#start(at, connection, call.parts.session, path);
-      },
-      abandoned: (at, call) => {
-        calls.get(call)?.destroy(at);
-        calls.delete(call);
-      },
+    const reception = new Reception(keyPair, owner, {
+      open: (at, id, call) =>
+        this.#open(at, {
+          isInitiator: false,
+          id,
+          onReached: (later, way) => call.reached(later, way),
+          onClosed: (later) => call.abandon(later),
+        }),
+      connect: (at, dial, ofRelay) => this.connect(at, dial, ofRelay),
     });
+    const listener = new Listener(options, around, reception);
     const server: Server = { keyPair, target, announcer, listener };
     this.#servers.set(target.toHex(), server);
     announcer.refresh(now);
@@ -179,55 +172,48 @@ export class Connections {
   }
 
   /** Whoever it is that has `remotePublicKey`: the connection can be written to at once, and says when it is open, or why it is over. */
-  connect(now: number, options: Omit<ConnectorOptions, "streamId">, owner: ConnectionOwner): Connection {
-    const streamId = this.#udx.freeId(this.#around.random);
-    const connection = this.#open(true, streamId, (at, path) => this.#connectors.get(connection)?.reached(at, path));
-    connection.owner = owner;
-    this.#queued.set(connection, (startedAt) => {
-      const server = options.remotePublicKey.toHex();
-      const isTold = options.relayAddresses.length > 0;
-      const relayAddresses = isTold ? options.relayAddresses : (this.#relaysOf.get(server) ?? []);
-      const connector = new Connector(startedAt, { ...options, relayAddresses, streamId }, this.#around, {
-        connected: (at, path, session) => {
-          this.#relaysOf.set(server, connector.relays);
-          this.#connectors.delete(connection);
-          this.#start(at, connection, session, path);
-        },
-        failed: (at, reason) => {
-          this.#connectors.delete(connection);
-          connection.destroy(at, reason);
-        },
-      });
-      if (!connector.isDone) this.#connectors.set(connection, connector);
+  connect(now: number, options: DialOptions, owner: ConnectionOwner): Connection {
+    const connection: Connection = this.#open(now, {
+      isInitiator: true,
+      id: this.#udx.freeId(this.#around.random),
+      onReached: (at, way) => this.#dials.get(connection)?.reached(at, way),
+      onClosed: (at) => {
+        this.#queued.delete(connection);
+        this.#dials.get(connection)?.cancel(at);
+        this.#dials.delete(connection);
+      },
     });
+    connection.owner = owner;
+    this.#queued.set(connection, new Dial(connection, options, this.#around));
     this.#beginQueued(now);
     return connection;
   }
 
+  /** Joins peers' streams; whoever is to be carried is given to its `accept`. */
+  createRelay(): BlindRelay {
+    const relay = new BlindRelay({ udx: this.#udx, random: this.#around.random });
+    this.#relays.add(relay);
+    return relay;
+  }
+
   #beginQueued(now: number): void {
-    for (const [connection, begin] of this.#queued) {
+    for (const [connection, dial] of this.#queued) {
       if (this.#shaking() >= MAX_SHAKING) return;
       this.#queued.delete(connection);
-      begin(now);
+      this.#dials.set(connection, dial);
+      dial.begin(now);
     }
   }
 
   #shaking(): number {
     let count = 0;
-    for (const connector of this.#connectors.values()) if (connector.isShaking) count++;
+    for (const dial of this.#dials.values()) if (dial.isShaking) count++;
     return count;
   }
 
-  /** Unless whoever was told of it has destroyed it: then the socket is nobody's. */
-  #start(now: number, connection: Connection, session: NoiseSession, path: Path): void {
-    connection.start(now, session, path);
-    this.#deadlines.set(connection, connection.deadline());
-    if (!connection.remote) this.#leave(now, path.socket);
-  }
-
   /** A punch socket that its stream no longer needs. */
-  #leave(now: number, socket: string): void {
-    if (isPunchSocket(socket)) this.#leaving.push({ socket: socket as SocketName, at: now + LINGER_MS });
+  #leave(now: number, socket: SocketName): void {
+    if (isPunchSocket(socket)) this.#leaving.push({ socket, at: now + LINGER_MS });
   }
 
   /** Servers announce themselves anew: the network, or our place in it, is another. */
@@ -268,8 +254,12 @@ export class Connections {
       announcer.advance(now);
       listener.advance(now);
     }
-    for (const connector of this.#connectors.values()) connector.advance(now);
+    for (const [connection, dial] of this.#dials) {
+      dial.advance(now);
+      if (dial.isDone) this.#dials.delete(connection);
+    }
     this.#beginQueued(now);
+    for (const relay of this.#relays) relay.advance(now);
     for (let due = this.#deadlines.first; due && due.dueAt <= now; due = this.#deadlines.first) {
       due.advance(now);
       this.#deadlines.set(due, due.deadline());
@@ -285,7 +275,8 @@ export class Connections {
     for (const { announcer, listener } of this.#servers.values()) {
       least = Math.min(least, announcer.deadline(), listener.deadline());
     }
-    for (const connector of this.#connectors.values()) least = Math.min(least, connector.deadline());
+    for (const dial of this.#dials.values()) least = Math.min(least, dial.deadline());
+    for (const relay of this.#relays) least = Math.min(least, relay.deadline());
     return least;
   }
 
@@ -313,10 +304,10 @@ export class Connections {
     }
   }
 
-  /** `onReached`: the first packet came before there was a path, and this is where from. */
-  #open(isInitiator: boolean, id: number, onReached: (now: number, path: Omit<Path, "remoteId">) => void): Connection {
+  /** `onReached`: a packet came from where no path leads yet, and this is where from. */
+  #open(now: number, { isInitiator, id, onReached, onClosed }: Opening): Connection {
     const { random } = this.#around;
-    const connection: Connection = new Connection({
+    const connection: Connection = new Connection(now, {
       isInitiator,
       random,
       keepAliveMs: this.#options.keepAliveMs,
@@ -324,32 +315,29 @@ export class Connections {
         this.#udx.createStream({
           id,
           owner,
-          firewall: (now, socket, to) => {
-            if (connection.stream.isConnected) return true;
-            onReached(now, { socket: socket as SocketName, to });
-            const isEarly = isInitiator && connection.hasRoomForEarly;
-            return !connection.stream.isConnected && !isEarly; // true rejects
+          firewall: (at, socket, to) => {
+            const isRelay = connection.isRelay(socket, to);
+            const isPathWanted = !connection.stream.isConnected || connection.isRelayed;
+            if (isPathWanted && !isRelay) onReached(at, { socket: socket as SocketName, to });
+            if (connection.stream.isConnected) return !isRelay && connection.remote?.socket !== socket; // true rejects
+            return !((isInitiator || isRelay) && connection.hasRoomForEarly);
           },
         }),
-      onClosed: (now, closed) => this.#onClosed(now, closed),
+      onSooner: (sooner) => this.#deadlines.set(sooner, sooner.deadline()),
+      onLeft: (at, socket) => this.#leave(at, socket),
+      onClosed: (at, closed) => {
+        this.#connections.delete(closed);
+        this.#deadlines.set(closed, Infinity);
+        onClosed(at);
+      },
     });
     this.#connections.add(connection);
     return connection;
   }
 
-  #onClosed(now: number, connection: Connection): void {
-    this.#connections.delete(connection);
-    this.#deadlines.set(connection, Infinity);
-    this.#queued.delete(connection);
-    const connector = this.#connectors.get(connection);
-    this.#connectors.delete(connection);
-    connector?.cancel(now);
-    if (connection.remote) this.#leave(now, connection.remote.socket);
-  }
-
   #probed(now: number, socket: SocketName, from: Address): void {
     if (!isPunchSocket(socket)) return;
-    for (const connector of this.#connectors.values()) if (connector.probed(now, socket, from)) return;
+    for (const dial of this.#dials.values()) if (dial.probed(now, socket, from)) return;
     for (const { listener } of this.#servers.values()) if (listener.probed(socket, from)) return;
   }
 

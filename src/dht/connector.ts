@@ -14,6 +14,7 @@ import { type Agreed, Handshaker, type HandshakerOptions } from "./handshaker.ts
 import { PunchRounds, type PunchRoundsOptions } from "./punch-rounds.ts";
 import type { Reason } from "./reasons.ts";
 import type { PendingRequest, Requester, SocketName } from "./requests.ts";
+import type { Trace } from "./trace.ts";
 
 /** How long a peer that must come to us may take. */
 const WAIT_MS = 10_000;
@@ -22,6 +23,8 @@ const WAIT_MS = 10_000;
 export type ConnectorOptions = HandshakerOptions & Pick<PunchRoundsOptions, "fastOpen">;
 
 export interface ConnectorOwner {
+  /** Peers have agreed on keys; a path is looked for. */
+  agreed(now: number, agreed: Agreed): void;
   /** Peers have agreed on keys, and this is where the stream goes. */
   connected(now: number, path: Path, session: NoiseSession): void;
   failed(now: number, reason: Reason): void;
@@ -34,6 +37,7 @@ export class Connector implements Requester {
   readonly #options: ConnectorOptions;
   readonly #around: ConnectionSurroundings;
   readonly #owner: ConnectorOwner;
+  readonly #trace: Trace;
   readonly #handshaker: Handshaker;
   #agreed: Agreed | null = null;
   #reachedEarly: Way | null = null;
@@ -42,11 +46,18 @@ export class Connector implements Requester {
   #lanPing: { readonly request: PendingRequest; readonly to: Address } | null = null;
   #rounds: PunchRounds | null = null;
 
-  constructor(now: number, options: ConnectorOptions, around: ConnectionSurroundings, owner: ConnectorOwner) {
+  constructor(
+    now: number,
+    options: ConnectorOptions,
+    around: ConnectionSurroundings,
+    trace: Trace,
+    owner: ConnectorOwner,
+  ) {
     this.#options = options;
     this.#around = around;
     this.#owner = owner;
-    this.#handshaker = new Handshaker(now, options, around, {
+    this.#trace = trace;
+    this.#handshaker = new Handshaker(now, options, around, trace, {
       agreed: (at, agreed) => this.#findPath(at, agreed),
       failed: (at, reason) => this.#fail(at, reason),
     });
@@ -56,6 +67,11 @@ export class Connector implements Requester {
   /** Whether it still asks nodes for the server. */
   get isShaking(): boolean {
     return !this.#handshaker.isDone;
+  }
+
+  /** What both agreed on; null before that. */
+  get agreed(): Agreed | null {
+    return this.#agreed;
   }
 
   /** The nodes that lead to the server, once it has answered: as it says, or else the one that did. */
@@ -81,6 +97,7 @@ export class Connector implements Requester {
    */
   probed(now: number, socket: SocketName, from: Address): boolean {
     if (!this.#rounds?.has(socket)) return false;
+    this.#trace.note(now, "probe", from);
     if (this.#rounds.isServerAt(from.host)) this.#connect(now, { socket, to: from });
     return true;
   }
@@ -109,6 +126,9 @@ export class Connector implements Requester {
 
   #findPath(now: number, agreed: Agreed): void {
     this.#agreed = agreed;
+    for (const address of agreed.payload.addresses4) this.#trace.note(now, "candidate", address);
+    this.#owner.agreed(now, agreed);
+    if (this.isDone) return;
     const { payload, via, socket, server, client } = agreed;
     const isRelayed = !sameAddress(server, via);
     const isPunchable = (payload.holepunch?.relays.length ?? 0) > 0;
@@ -119,13 +139,15 @@ export class Connector implements Requester {
       return this.#connect(now, { socket, to });
     }
     if (this.#around.publicAddress()) {
+      this.#trace.note(now, "wait");
       this.#giveUpAt = now + WAIT_MS;
       return;
     }
-    const { localConnection, fastOpen, remotePublicKey } = this.#options;
+    const { localConnection, fastOpen, remotePublicKey, relayThrough } = this.#options;
     if (localConnection && client.host === server.host) this.#tryLan(now, payload);
-    const rounds = { agreed, target: blake2b256(remotePublicKey), fastOpen };
-    this.#rounds = new PunchRounds(now, rounds, this.#around, (at, reason) => this.#fail(at, reason));
+    const isCarried = (payload.relayThrough ?? relayThrough) !== null;
+    const rounds = { agreed, target: blake2b256(remotePublicKey), fastOpen, isRelayed: isCarried };
+    this.#rounds = new PunchRounds(now, rounds, this.#around, this.#trace, (at, reason) => this.#fail(at, reason));
   }
 
   /** Behind one public address: perhaps in one network, too. */
@@ -133,6 +155,7 @@ export class Connector implements Requester {
     const candidates = payload.addresses4.filter(({ host, port }) => !isReservedAddress(host) && port !== 0);
     const to = matchAddress(this.#around.localAddresses(), candidates) ?? candidates[0];
     if (!to) return;
+    this.#trace.note(now, "lan", to);
     const ping = { to, isInternal: true, command: INTERNAL.ping };
     this.#lanPing = { request: this.#around.requests.start(now, ping, this), to };
   }

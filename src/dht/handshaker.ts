@@ -16,6 +16,7 @@ import {
   NOISE_PAYLOAD_VERSION,
   type NoisePayload,
   PAYLOAD_ERROR,
+  type RelayThrough,
 } from "../wire/noise-payload.ts";
 import { RPC_ERROR } from "../wire/rpc.ts";
 import type { ConnectionSurroundings, Path } from "./connection-surroundings.ts";
@@ -24,6 +25,7 @@ import type { Query, QueryOwner } from "./query.ts";
 import type { Reason } from "./reasons.ts";
 import { type PendingRequest, type Reply, type Requester, type SocketName, TIMEOUT_MS } from "./requests.ts";
 import { SecurePayloads } from "./secure-payloads.ts";
+import type { Trace } from "./trace.ts";
 
 /** Handshakes under way at once; one more when relays were known beforehand. */
 const MAX_HANDSHAKES = 2;
@@ -46,6 +48,8 @@ export interface HandshakerOptions {
   readonly localConnection: boolean;
   /** Of our stream: where the peer's packets are to go. */
   readonly streamId: number;
+  /** The relay that we would be joined by, unless the server names one. */
+  readonly relayThrough: RelayThrough | null;
 }
 
 /** The handshake that succeeded. */
@@ -75,6 +79,7 @@ export class Handshaker implements Requester, QueryOwner {
   readonly #options: HandshakerOptions;
   readonly #around: ConnectionSurroundings;
   readonly #owner: HandshakerOwner;
+  readonly #trace: Trace;
   readonly #ephemeralKeyPair: KeyPair;
   readonly #helloPayload: Uint8Array;
   #noise: NoiseHandshake;
@@ -90,11 +95,18 @@ export class Handshaker implements Requester, QueryOwner {
   #query: Query | null = null;
   #wasFound = false;
 
-  constructor(now: number, options: HandshakerOptions, around: ConnectionSurroundings, owner: HandshakerOwner) {
+  constructor(
+    now: number,
+    options: HandshakerOptions,
+    around: ConnectionSurroundings,
+    trace: Trace,
+    owner: HandshakerOwner,
+  ) {
     const { remotePublicKey, relayAddresses } = options;
     this.#options = options;
     this.#around = around;
     this.#owner = owner;
+    this.#trace = trace;
     this.#target = blake2b256(remotePublicKey);
     this.#ephemeralKeyPair = keyPairFromSeed(around.random.bytes(32));
     this.#noise = this.#freshNoise();
@@ -140,16 +152,21 @@ export class Handshaker implements Requester, QueryOwner {
     const asked = this.#pending.get(request);
     if (!asked) return;
     this.#pending.delete(request);
-    if (!this.#agree(now, asked, reply)) this.#tryMore(now);
+    if (this.#agree(now, asked, reply)) return;
+    this.#trace.note(now, "silent", asked.to);
+    this.#tryMore(now);
   }
 
   failed(now: number, request: PendingRequest): void {
+    const asked = this.#pending.get(request);
     this.#pending.delete(request);
+    if (asked) this.#trace.note(now, "silent", asked.to);
     this.#tryMore(now);
   }
 
   #search(now: number): void {
     this.#searchAt = Infinity;
+    this.#trace.note(now, "search");
     const { relayAddresses } = this.#options;
     const nodes = relayAddresses.length > 0 ? { nodes: relayAddresses } : {};
     const search = this.#around.query(now, { ...findPeer(this.#target).query, ...nodes, retries: FIND_RETRIES }, this);
@@ -171,6 +188,7 @@ export class Handshaker implements Requester, QueryOwner {
 
   #try(now: number, to: Address): void {
     this.#tried.push(to);
+    this.#trace.note(now, "ask", to);
     const words = { mode: MODE.fromClient, noise: this.#hello, peerAddress: null, relayAddress: null };
     const outgoing = {
       to,
@@ -185,7 +203,7 @@ export class Handshaker implements Requester, QueryOwner {
   }
 
   #payload(): Uint8Array {
-    const { streamId, localConnection } = this.#options;
+    const { streamId, localConnection, relayThrough } = this.#options;
     const own = this.#around.publicAddress();
     return encodeNoisePayload({
       error: PAYLOAD_ERROR.none,
@@ -195,7 +213,7 @@ export class Handshaker implements Requester, QueryOwner {
       addresses6: [],
       udx: { reusableSocket: false, id: streamId, seq: 0 },
       secretStream: true,
-      relayThrough: null,
+      relayThrough,
       relayAddresses: null,
     });
   }
@@ -232,6 +250,7 @@ export class Handshaker implements Requester, QueryOwner {
     } else {
       const secure = new SecurePayloads(this.#around.random, session.handshakeHash);
       const server = message.peerAddress ?? via;
+      this.#trace.note(now, "agreed", server, message.peerAddress ? null : "without a relay");
       const agreed = { session, payload, remoteId: payload.udx.id, via, socket, server, client: reply.to, secure };
       this.#owner.agreed(now, agreed);
     }

@@ -27,9 +27,13 @@ const MOST_PUNCHES = { sockets: 2, ports: 8 };
 export class PunchRation {
   readonly #underWay = { sockets: 0, ports: 0 };
 
+  has(kind: keyof typeof MOST_PUNCHES): boolean {
+    return this.#underWay[kind] < MOST_PUNCHES[kind];
+  }
+
   /** False when that is enough for now. */
   take(kind: keyof typeof MOST_PUNCHES): boolean {
-    if (this.#underWay[kind] >= MOST_PUNCHES[kind]) return false;
+    if (!this.has(kind)) return false;
     this.#underWay[kind]++;
     return true;
   }
@@ -128,12 +132,23 @@ export class Holepuncher implements Requester {
     this.#conclude(now);
   }
 
+  /** What a punch takes of the ration: null when both NATs keep their ports. */
+  get #kind(): keyof typeof MOST_PUNCHES | null {
+    if (this.nat.firewall === FIREWALL.random) return "sockets";
+    return this.remoteFirewall === FIREWALL.random ? "ports" : null;
+  }
+
+  /** Whether as many punches of this kind are under way as may be. */
+  get isBusy(): boolean {
+    return this.#kind !== null && !this.#around.punchRation.has(this.#kind);
+  }
+
   /** Begins to probe. Nothing: there is no address that probes may go to, or both NATs are random. */
   punch(now: number): "punching" | "busy" | "nothing" {
     const { random, punchRation, openSocket, probe } = this.#around;
     const isLocalRandom = this.nat.firewall === FIREWALL.random;
     const isRemoteRandom = this.remoteFirewall === FIREWALL.random;
-    const kind = isLocalRandom ? "sockets" : isRemoteRandom ? "ports" : null;
+    const kind = this.#kind;
     if (kind && !punchRation.take(kind)) return "busy";
     this.#taken = kind;
     this.#probing = Probing.start(now, {

@@ -20,6 +20,7 @@ import {
   NOISE_PAYLOAD_VERSION,
   type NoisePayload,
   PAYLOAD_ERROR,
+  type RelayThrough,
 } from "../wire/noise-payload.ts";
 import { RELAYS } from "./announcer.ts";
 import {
@@ -45,6 +46,8 @@ const LEAST_HELLO_BYTES = 96;
 
 export interface ListenerOptions extends CallOptions {
   readonly keyPair: KeyPair;
+  /** The key of a relay by which clients are joined to us until there is a direct path; 32 bytes. */
+  readonly relayThrough: Uint8Array | null;
 }
 
 export interface ListenerSurroundings extends CallSurroundings {
@@ -56,7 +59,7 @@ export interface ListenerOwner extends CallOwner {
   /** Whether that key may connect; asked before anything is kept of it. */
   admits(remotePublicKey: Uint8Array, payload: NoisePayload, client: Address): boolean;
   /** It was admitted: its first packet may come any time, from anywhere. */
-  expected(call: Call): void;
+  expected(now: number, call: Call): void;
 }
 
 export class Listener implements CallOwner {
@@ -177,9 +180,11 @@ export class Listener implements CallOwner {
     const id = this.#freeSlot();
     const error = errorOf(payload);
     const streamId = error === PAYLOAD_ERROR.none ? this.#around.freeStreamId() : 0;
-    const answer = noise.send(this.#answerPayload(id, error, streamId));
+    const { relayThrough: publicKey } = this.#options;
+    const relayThrough = publicKey && { publicKey, token: this.#around.random.bytes(32) };
+    const answer = noise.send(this.#answerPayload(id, error, streamId, relayThrough));
     if (!answer || !noise.session) return null;
-    const parts = { id, streamId, payload, session: noise.session, answer, from };
+    const parts = { id, streamId, payload, session: noise.session, answer, from, relayThrough };
     const call = new Call(now, parts, this.#options, this.#around, this);
     this.#seen.set(ephemeralOf(from.hello), true);
     this.#calls[id] = call;
@@ -189,7 +194,7 @@ export class Listener implements CallOwner {
       this.#retire(call);
     } else {
       this.#waiting.add(call);
-      this.#owner.expected(call);
+      this.#owner.expected(now, call);
       call.findPath(now);
     }
     return call;
@@ -211,7 +216,7 @@ export class Listener implements CallOwner {
     return payload && remotePublicKey ? { noise, payload, remotePublicKey } : null;
   }
 
-  #answerPayload(id: number, error: number, streamId: number): Uint8Array {
+  #answerPayload(id: number, error: number, streamId: number, relayThrough: RelayThrough | null): Uint8Array {
     const own = this.#around.publicAddress();
     const relays = this.#around.relays();
     const relayAddresses = [...(own ? [own] : []), ...relays.map(({ relayAddress }) => relayAddress)].slice(0, RELAYS);
@@ -224,7 +229,7 @@ export class Listener implements CallOwner {
       addresses6: [],
       udx: { reusableSocket: false, id: streamId, seq: 0 },
       secretStream: true,
-      relayThrough: null,
+      relayThrough,
       relayAddresses: relayAddresses.length > 0 ? relayAddresses : null,
     });
   }

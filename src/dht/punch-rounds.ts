@@ -3,6 +3,7 @@
  * to probe. Source: hyperdht lib/connect.js `holepunch`, `probeRound`, `roundPunch`; specification §13.3.
  */
 import { type Address, sameAddress } from "../base/address.ts";
+import { randomUint32 } from "../base/random.ts";
 import { COMMAND } from "../wire/dht.ts";
 import { MODE } from "../wire/handshake.ts";
 import { decodeRelayedHolepunch, encodeRelayedHolepunch } from "../wire/holepunch.ts";
@@ -13,11 +14,14 @@ import type { Agreed } from "./handshaker.ts";
 import { Holepuncher } from "./holepuncher.ts";
 import type { Reason } from "./reasons.ts";
 import { type PendingRequest, type Reply, type Requester, type SocketName, TIMEOUT_MS } from "./requests.ts";
+import type { Trace } from "./trace.ts";
 
 /** A message makes four hops there and back, any of which may lose it. Differs: the reference asks four times. */
 const RETRIES = 7;
 /** A peer that does not know its NAT yet is asked again after this. */
 const UNKNOWN_WAIT_MS = 1_000;
+/** While a relay carries the stream, a side that has enough to do is asked again after this, and up to as much more. */
+const BUSY_WAIT_MS = 10_000;
 
 export interface PunchRoundsOptions {
   readonly agreed: Agreed;
@@ -25,6 +29,8 @@ export interface PunchRoundsOptions {
   readonly target: Uint8Array;
   /** Probe before the first round, so that a peer with a steady NAT gets through at once. */
   readonly fastOpen: boolean;
+  /** Whether a relay carries the stream meanwhile, or will: then both sides have time. */
+  readonly isRelayed: boolean;
 }
 
 /** What one round says; the rest is told of every round, or of none. */
@@ -37,12 +43,13 @@ interface Words {
   readonly error?: number;
 }
 
-/** What the server said: null for what is no payload of its own. `peerAddress`: where its relay sees it. */
-type Heard = (now: number, said: HolepunchPayload | null, peerAddress: Address | null) => void;
+/** What the server said. `peerAddress`: where its relay sees it. */
+type Heard = (now: number, said: HolepunchPayload, peerAddress: Address | null) => void;
 
 export class PunchRounds implements Requester {
   readonly #options: PunchRoundsOptions;
   readonly #around: ConnectionSurroundings;
+  readonly #trace: Trace;
   readonly #onFailed: (now: number, reason: Reason) => void;
   readonly #puncher: Holepuncher;
   /** Where the server sends from, as far as is known. */
@@ -58,10 +65,12 @@ export class PunchRounds implements Requester {
     now: number,
     options: PunchRoundsOptions,
     around: ConnectionSurroundings,
+    trace: Trace,
     onFailed: (now: number, reason: Reason) => void,
   ) {
     this.#options = options;
     this.#around = around;
+    this.#trace = trace;
     this.#onFailed = onFailed;
     this.#server = options.agreed.server;
     const onExhausted = (at: number) => onFailed(at, "HOLEPUNCH_ABORTED");
@@ -105,7 +114,10 @@ export class PunchRounds implements Requester {
     const message = reply.value ? decodeRelayedHolepunch(reply.value) : null;
     const isOurs = message?.mode === MODE.reply && sameAddress(reply.from, to);
     const said = isOurs ? this.#options.agreed.secure.open(message.payload) : null;
-    if (!said || said.error !== PAYLOAD_ERROR.none) return heard(now, null, null);
+    if (!said) return this.#onFailed(now, "HOLEPUNCH_INVALID");
+    const isBusy = said.error === PAYLOAD_ERROR.tryLater;
+    if (isBusy && this.#options.isRelayed) return this.#tryLater(now);
+    if (said.error !== PAYLOAD_ERROR.none) return this.#onFailed(now, isBusy ? "TRY_LATER" : "REMOTE_ABORTED");
     this.#learn(said, reply, (message!.peerAddress ?? to).host);
     heard(now, said, message!.peerAddress);
   }
@@ -131,7 +143,6 @@ export class PunchRounds implements Requester {
   #probeRound(now: number, { isFirst }: { isFirst: boolean }): void {
     const remoteAddress = this.#options.fastOpen ? this.#server : null;
     this.#send(now, { ...this.#byRelay(), remoteAddress }, (at, said, peerAddress) => {
-      if (!said) return this.#abort(at, "HOLEPUNCH_ABORTED");
       const probed = (later: number) => this.#probed(later, peerAddress, isFirst);
       if (said.firewall !== FIREWALL.unknown) return probed(at);
       this.#againAt = at + UNKNOWN_WAIT_MS;
@@ -142,6 +153,8 @@ export class PunchRounds implements Requester {
   #probed(now: number, peerAddress: Address | null, isFirst: boolean): void {
     const puncher = this.#puncher;
     puncher.analyse(now, true, (at, { isReopened, isStable }) => {
+      this.#trace.nat(at, "nat", puncher.nat.firewall, puncher.nat.addresses?.[0] ?? null);
+      this.#trace.nat(at, "peer-nat", puncher.remoteFirewall, puncher.remoteAddresses[0] ?? null);
       const isKnown = puncher.remoteFirewall !== FIREWALL.unknown && this.#serverToken !== null;
       if (isFirst && ((isReopened && isStable) || !isKnown)) return this.#probeRound(at, { isFirst: false });
       if (puncher.nat.firewall === FIREWALL.unknown || puncher.remoteFirewall === FIREWALL.unknown) {
@@ -160,11 +173,21 @@ export class PunchRounds implements Requester {
   #punchRound(now: number): void {
     const { via, secure } = this.#options.agreed;
     this.#puncher.nat.freeze();
+    if (this.#puncher.isBusy) return this.#tryLater(now);
     const words = { to: via, peerAddress: this.#server, punching: true, token: secure.token(this.#server.host) };
     this.#send(now, words, (at, said) => {
-      if (!said?.punching) return this.#abort(at, "REMOTE_NOT_HOLEPUNCHING");
-      if (this.#puncher.punch(at) !== "punching") this.#abort(at, "HOLEPUNCH_ABORTED");
+      if (!said.punching) return this.#abort(at, "REMOTE_NOT_HOLEPUNCHING");
+      this.#trace.note(at, "punch");
+      if (this.#puncher.punch(at) !== "punching") this.#abort(at, "REMOTE_NOT_HOLEPUNCHABLE");
     });
+  }
+
+  /** One of both has enough punches under way. */
+  #tryLater(now: number): void {
+    if (!this.#options.isRelayed) return this.#abort(now, "TRY_LATER");
+    this.#trace.note(now, "busy");
+    this.#againAt = now + BUSY_WAIT_MS + (randomUint32(this.#around.random) % BUSY_WAIT_MS);
+    this.#again = (at) => this.#punchRound(at);
   }
 
   /** Tells the server that nothing comes of it, and ends. */

@@ -120,9 +120,9 @@ test("OM-46 with the right relays the server is reached through them, with wrong
   const { publicKey } = listen(world.internet, ends.server);
   const relays = ends.server.node.connections.servers()[0]!.announcer.relays.map(({ relayAddress }) => relayAddress);
   expect(relays).toHaveLength(3);
-  const right = connect(world.internet, ends.client, publicKey, relays);
+  const right = connect(world.internet, ends.client, publicKey, { relayAddresses: relays });
   expect(right.tookMs).toBeLessThan(USUALLY_WITHIN_MS);
-  const wrong = connect(world.internet, ends.client, publicKey, [{ host: "203.0.113.9", port: 1 }]);
+  const wrong = connect(world.internet, ends.client, publicKey, { relayAddresses: [{ host: "203.0.113.9", port: 1 }] });
   expect(wrong.tookMs).not.toBeNull();
 });
 
@@ -200,7 +200,11 @@ class Call {
     const told = { keyPair: this.keyPair, remotePublicKey: server.publicKey, relayAddresses: [] };
     node.dht.input((now) => {
       const { end } = this;
-      end.connection = node.node.connections.connect(now, { ...told, fastOpen: true, localConnection: true }, end);
+      end.connection = node.node.connections.connect(
+        now,
+        { ...told, fastOpen: true, localConnection: true, relayThrough: null },
+        end,
+      );
       for (let i = 0, count = 1 + random.below(5); i < count; i++) {
         this.words.push(`${i} ${"word ".repeat(random.below(random.chance(0.2) ? 2_000 : 10))}`);
         end.connection.send(now, new TextEncoder().encode(this.words[i]));
@@ -260,7 +264,7 @@ function goWild(seed: number): void {
     const server = world.join(home);
     const client = world.join(random.chance(0.1) ? home : place());
     const keyPair = keyPairFromSeed(internet.freshRandom().bytes(32));
-    const listening = listen(internet, server, () => true, keyPair);
+    const listening = listen(internet, server, { keyPair });
     const weather = { loss: random.between(0, 0.3), duplication: random.between(0, 0.2) };
     Object.assign(internet.conditions, weather, { reordering: random.between(0, 0.3), reorderMs: 60 });
 
@@ -275,7 +279,7 @@ function goWild(seed: number): void {
       internet.after(random.between(0, 10_000), () => {
         server.host.restart();
         server.start();
-        begin(internet, server, keyPair, () => true, listening.ends);
+        begin(internet, server, { keyPair, ends: listening.ends });
       });
     }
     if (random.chance(0.1)) {

@@ -2,6 +2,7 @@
 import type { Address } from "../../src/base/address.ts";
 import { type KeyPair, keyPairFromSeed } from "../../src/crypto/ed25519.ts";
 import type { Connection, ConnectionEnd, ConnectionOwner } from "../../src/dht/connection.ts";
+import type { ServerOwner } from "../../src/dht/reception.ts";
 import type { Internet } from "../sim/internet/internet.ts";
 import type { SimDhtNode } from "./sim-dht.ts";
 
@@ -19,7 +20,7 @@ export class SimEnd implements ConnectionOwner {
   opened(): void {
     this.openedAt ??= this.internet.now;
   }
-  message(_connection: Connection, message: Uint8Array): void {
+  message(_now: number, _connection: Connection, message: Uint8Array): void {
     this.heard.push(message);
   }
   unordered(): void {}
@@ -27,7 +28,8 @@ export class SimEnd implements ConnectionOwner {
     this.hasEnded = true;
   }
   writable(): void {}
-  closed(_connection: Connection, why: ConnectionEnd): void {
+  moved(): void {}
+  closed(_now: number, _connection: Connection, why: ConnectionEnd): void {
     this.why = why;
   }
   get text(): string {
@@ -42,51 +44,52 @@ export interface SimServer {
   readonly isListening: boolean;
 }
 
-/** A server, under a fresh key unless one is given, that answers each message with the same; returns once it is announced. */
-export function listen(
-  internet: Internet,
-  node: SimDhtNode,
-  admits = (_key: Uint8Array) => true,
-  keyPair = keyPairFromSeed(internet.freshRandom().bytes(32)),
-): SimServer {
-  const server = begin(internet, node, keyPair, admits);
+export interface ListenSettings {
+  /** A fresh one unless it is given. */
+  readonly keyPair?: KeyPair;
+  readonly admits?: (remotePublicKey: Uint8Array) => boolean;
+  readonly mayRelay?: () => boolean;
+  readonly relayThrough?: Uint8Array | null;
+  /** Whoever gets what a client says; left out, each message is answered with the same. */
+  readonly accept?: (remotePublicKey: Uint8Array, connection: Connection) => ConnectionOwner;
+  /** Of clients that another server had under this key. */
+  readonly ends?: SimEnd[];
+}
+
+/** A server; returns once it is announced. */
+export function listen(internet: Internet, node: SimDhtNode, settings: ListenSettings = {}): SimServer {
+  const server = begin(internet, node, settings);
   internet.runUntil(() => server.isListening, 60_000);
   return server;
 }
 
 /** The same, which may not be announced yet. */
-export function begin(
-  internet: Internet,
-  node: SimDhtNode,
-  keyPair: KeyPair,
-  admits = (_key: Uint8Array) => true,
-  ends: SimEnd[] = [],
-): SimServer {
+export function begin(internet: Internet, node: SimDhtNode, settings: ListenSettings): SimServer {
+  const { keyPair = keyPairFromSeed(internet.freshRandom().bytes(32)), relayThrough = null, ends = [] } = settings;
+  const { admits = () => true, mayRelay = () => true } = settings;
   const server = { publicKey: keyPair.publicKey, ends, isListening: false };
-  node.dht.input((now) =>
-    node.node.connections.listen(
-      now,
-      { keyPair, punches: true, sharesLocalAddresses: true },
-      {
-        admits,
-        listening: () => {
-          server.isListening = true;
-        },
-        connected: (_key, connection) => {
-          const end = new SimEnd(internet);
-          end.connection = connection;
-          end.message = (_connection, message) => {
-            end.heard.push(message);
-            internet.after(0, () => node.dht.input((at) => connection.send(at, message)));
-          };
-          end.ended = () => internet.after(0, () => node.dht.input((at) => connection.end(at)));
-          server.ends.push(end);
-          return end;
-        },
-        closed: () => {},
-      },
-    ),
-  );
+  const echo = (connection: Connection): SimEnd => {
+    const end = new SimEnd(internet);
+    end.connection = connection;
+    end.message = (_now, _connection, message) => {
+      end.heard.push(message);
+      internet.after(0, () => node.dht.input((at) => connection.send(at, message)));
+    };
+    end.ended = () => internet.after(0, () => node.dht.input((at) => connection.end(at)));
+    ends.push(end);
+    return end;
+  };
+  const owner: ServerOwner = {
+    admits,
+    mayRelay,
+    listening: () => {
+      server.isListening = true;
+    },
+    connected: settings.accept ?? ((_key, connection) => echo(connection)),
+    closed: () => {},
+  };
+  const options = { keyPair, punches: true, sharesLocalAddresses: true, relayThrough };
+  node.dht.input((now) => node.node.connections.listen(now, options, owner));
   return server;
 }
 
@@ -102,12 +105,13 @@ export function connect(
   internet: Internet,
   client: SimDhtNode,
   remotePublicKey: Uint8Array,
-  relayAddresses: readonly Address[] = [],
+  settings: { readonly relayAddresses?: readonly Address[]; readonly relayThrough?: Uint8Array | null } = {},
 ): Attempt {
+  const { relayAddresses = [], relayThrough = null } = settings;
   const startedAt = internet.now;
   const end = new SimEnd(internet);
   const keyPair = keyPairFromSeed(internet.freshRandom().bytes(32));
-  const options = { remotePublicKey, keyPair, relayAddresses, fastOpen: true, localConnection: true };
+  const options = { remotePublicKey, keyPair, relayAddresses, fastOpen: true, localConnection: true, relayThrough };
   client.dht.input((now) => {
     end.connection = client.node.connections.connect(now, options, end);
     end.connection.send(now, new TextEncoder().encode("hello"));

@@ -8,7 +8,8 @@ import { sameBytes } from "../../dht/peer.ts";
 import type { QueryOptions } from "../../dht/query.ts";
 import { MAX_MESSAGE_BYTES } from "../../transport/secret-channel.ts";
 import { decodeHyperdhtAddress } from "../../wire/hyperdht-address.ts";
-import { MAX_VALUE_BYTES, type QuerySettings } from "./settings.ts";
+import { systemRandom } from "../entropy.ts";
+import { MAX_VALUE_BYTES, type QuerySettings, type Relays } from "./settings.ts";
 
 /** A key, a hash, a topic or a target. */
 export function checkBytes(name: string, bytes: Uint8Array): Uint8Array {
@@ -76,6 +77,14 @@ export function parseRemote(remote: Uint8Array | string): { publicKey: Uint8Arra
   if (address) return { publicKey: address.publicKey.slice(), nodes: address.nodes ?? [] };
   const given = typeof remote === "string" ? JSON.stringify(remote) : `${remote?.length} bytes`;
   throw refused(`the key is ${given}; expected 32 bytes, 64 hex or 52 z-base-32 characters`);
+}
+
+/** One of the relays that may be used, by its key; null when there is none. */
+export function pickRelay(relays: Relays | undefined): Uint8Array | null {
+  const given =
+    relays === undefined ? [] : typeof relays === "string" || relays instanceof Uint8Array ? [relays] : relays;
+  const keys = given.map((relay) => parseRemote(relay).publicKey);
+  return keys[Math.floor((keys.length * systemRandom.bytes(1)[0]!) / 256)] ?? null;
 }
 
 /** One message of a connection. */

@@ -14,7 +14,7 @@ import { type Reply, TIMEOUT_MS } from "../../dht/requests.ts";
 import { INTERNAL } from "../../wire/rpc.ts";
 import type { DhtEvent, DhtHost } from "../dht-host.ts";
 import { systemRandom } from "../entropy.ts";
-import { checkBytes, checkDelay, checkSeq, checkSucceeds, checkValue, parseRemote } from "./arguments.ts";
+import { checkBytes, checkDelay, checkSeq, checkSucceeds, checkValue, parseRemote, pickRelay } from "./arguments.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import {
   type CheckedOptions,
@@ -25,6 +25,7 @@ import {
 } from "./options.ts";
 import { Pending } from "./pending.ts";
 import type { QueryStream } from "./query-stream.ts";
+import { Relay, type RelayOptions } from "./relay.ts";
 import { SecretSocket } from "./secret-socket.ts";
 import { Server, type ServerOptions } from "./server.ts";
 import type { ConnectSettings, GatewayEvents, QuerySettings, Question, RequestSettings } from "./settings.ts";
@@ -321,11 +322,14 @@ export class Gateway extends EventEmitter<GatewayEvents> {
 
   /** A server; it is found once `listen` has resolved. */
   createServer(options: ServerOptions = {}, onConnection?: (socket: SecretSocket) => void): Server {
-    const server = new Server(options, this.#life);
+    const server = this.#keep(new Server(options, this.#life));
     if (onConnection) server.on("connection", onConnection);
-    this.#servers.add(server);
-    server.on("close", () => this.#servers.delete(server));
     return server;
+  }
+
+  /** A blind relay: joins peers that it admits until they have a direct path, and cannot read what it passes on. */
+  createRelay(options: RelayOptions): Relay {
+    return this.#keep(new Relay(options, this.#life));
   }
 
   /**
@@ -337,7 +341,8 @@ export class Gateway extends EventEmitter<GatewayEvents> {
     const { publicKey, nodes } = parseRemote(remotePublicKey);
     const { keyPair = this.defaultKeyPair, localConnection = true, fastOpen = true } = settings;
     const relayAddresses = settings.nodes ?? settings.relayAddresses ?? nodes;
-    const options = { remotePublicKey: publicKey, keyPair, relayAddresses, localConnection, fastOpen };
+    const relayThrough = pickRelay(settings.relayThrough);
+    const options = { remotePublicKey: publicKey, keyPair, relayAddresses, localConnection, fastOpen, relayThrough };
     const life = this.#life;
     life.check();
     const later = (begin: (host: DhtHost) => void) =>
@@ -371,6 +376,12 @@ export class Gateway extends EventEmitter<GatewayEvents> {
   destroy({ force = false } = {}): Promise<void> {
     this.#destroying ??= this.#destroy(force);
     return this.#destroying;
+  }
+
+  #keep<Kind extends Server>(server: Kind): Kind {
+    this.#servers.add(server);
+    server.on("close", () => this.#servers.delete(server));
+    return server;
   }
 
   async #destroy(force: boolean): Promise<void> {

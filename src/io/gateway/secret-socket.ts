@@ -5,7 +5,8 @@
 import { EventEmitter } from "node:events";
 import { DnetError } from "../../base/error.ts";
 import type { Connection, ConnectionEnd, ConnectionOwner } from "../../dht/connection.ts";
-import { REASONS } from "../../dht/reasons.ts";
+import { REASONS, type Reason } from "../../dht/reasons.ts";
+import type { TraceEntry } from "../../dht/trace.ts";
 import type { DhtHost } from "../dht-host.ts";
 import { checkMessage } from "./arguments.ts";
 import { drained } from "./drained.ts";
@@ -21,6 +22,8 @@ export interface SecretSocketEvents {
   end: [];
   /** After a `write` that returned false: there is room again. */
   drain: [];
+  /** Its packets go another way than before: `path` and `remoteAddress` tell which. */
+  path: [];
   /** Why it failed; `close` follows. Without a listener nothing is thrown: `opened` and iteration tell, too. */
   failure: [DnetError];
   close: [];
@@ -107,6 +110,23 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
   get remoteAddress(): { readonly host: string; readonly port: number } | null {
     const remote = this.#line?.connection.remote;
     return remote ? { host: remote.host, port: remote.port } : null;
+  }
+
+  /** How its packets go: straight to the other side, or by a relay, which cannot read them. Null until there is a path. */
+  get path(): "direct" | "relayed" | null {
+    const { connection } = this.#line ?? {};
+    if (!connection?.remote) return null;
+    return connection.isRelayed ? "relayed" : "direct";
+  }
+
+  /** Why it is relayed, or not there: a word of REASONS; null when it is direct, or that is still to be seen. */
+  get reason(): Reason | null {
+    return this.#line?.connection.trace.reason ?? null;
+  }
+
+  /** What was done to reach the other side, step by step; at most 100 steps. */
+  get trace(): readonly TraceEntry[] {
+    return this.#line?.connection.trace.entries ?? [];
   }
 
   /**
@@ -242,20 +262,21 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
   }
 
   readonly #owner: ConnectionOwner = {
-    opened: (connection) => {
+    opened: (_now, connection) => {
       this.#remotePublicKey = connection.session!.remotePublicKey;
       this.#opened.resolve();
       this.soon(() => this.emit("open"));
     },
-    message: (connection, message) => this.#onMessage(connection, message),
-    unordered: (_connection, message) => this.soon(() => this.emit("message", message)),
+    message: (_now, connection, message) => this.#onMessage(connection, message),
+    unordered: (_now, _connection, message) => this.soon(() => this.emit("message", message)),
     ended: () => {
       this.#hasEnded = true;
       this.soon(() => this.emit("end"));
       this.#rouse();
     },
     writable: () => this.soon(() => this.emit("drain")),
-    closed: (_connection, why) => this.#close(why === null || why === "destroyed" ? null : connectionError(why)),
+    moved: () => this.soon(() => this.emit("path")),
+    closed: (_now, _connection, why) => this.#close(why === null || why === "destroyed" ? null : connectionError(why)),
   };
 }
 

@@ -3,12 +3,15 @@ import { EventEmitter } from "node:events";
 import type { Address } from "../../base/address.ts";
 import { DnetError } from "../../base/error.ts";
 import type { KeyPair } from "../../crypto/ed25519.ts";
-import type { Connection } from "../../dht/connection.ts";
+import type { Connection, ConnectionOwner } from "../../dht/connection.ts";
 import type { Server as DhtServer } from "../../dht/connections.ts";
+import { sameBytes } from "../../dht/peer.ts";
 import type { NoisePayload } from "../../wire/noise-payload.ts";
 import type { DhtHost } from "../dht-host.ts";
+import { pickRelay } from "./arguments.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { SecretSocket } from "./secret-socket.ts";
+import type { Relays } from "./settings.ts";
 
 export interface ServerOptions {
   /**
@@ -20,6 +23,12 @@ export interface ServerOptions {
   readonly holepunch?: boolean;
   /** Tell clients our addresses on our own networks. Default true. */
   readonly shareLocalAddress?: boolean;
+  /**
+   * A relay that carries each connection until there is a direct path, or where there is none. A relay that a client names instead is
+   * called only when it is one of these, or when there is a `firewall` that has let the client in: a stranger must not have us call
+   * whomever it likes.
+   */
+  readonly relayThrough?: Relays;
 }
 
 export interface ServerEvents {
@@ -101,8 +110,9 @@ export class Server extends EventEmitter<ServerEvents> {
   #listen(host: DhtHost, keyPair: KeyPair): Promise<void> {
     if (this.#isClosed) throw new DnetError("SERVER_CLOSED", "this server was closed before it listened");
     const announced = Promise.withResolvers<void>();
-    const { firewall = () => false, holepunch = true, shareLocalAddress = true } = this.#options;
-    const options = { keyPair, punches: holepunch, sharesLocalAddresses: shareLocalAddress };
+    const { firewall, holepunch = true, shareLocalAddress = true } = this.#options;
+    const relayThrough = pickRelay(this.#options.relayThrough);
+    const options = { keyPair, punches: holepunch, sharesLocalAddresses: shareLocalAddress, relayThrough };
     const ended = (why: DnetError) => {
       announced.reject(why); // or it was announced
       closed();
@@ -116,13 +126,14 @@ export class Server extends EventEmitter<ServerEvents> {
     };
     host.input((now) => {
       const server = host.node.connections.listen(now, options, {
-        admits: (key, payload, address) => admits(() => firewall(key, payload, address)),
+        admits: (key, payload, address) => admits(() => firewall?.(key, payload, address) ?? false),
+        mayRelay: (relay) => firewall !== undefined || (relayThrough !== null && sameBytes(relay, relayThrough)),
         listening: () => {
           this.#isListening = true;
           this.emit("listening");
           announced.resolve();
         },
-        connected: (remotePublicKey, connection) => this.#connected(host, keyPair, remotePublicKey, connection),
+        connected: (remotePublicKey, connection) => this.connected(host, keyPair, remotePublicKey, connection),
         closed,
       });
       this.#listener = server && { host, server };
@@ -134,7 +145,13 @@ export class Server extends EventEmitter<ServerEvents> {
     return announced.promise;
   }
 
-  #connected(host: DhtHost, { publicKey }: KeyPair, remotePublicKey: Uint8Array, connection: Connection) {
+  /** A client is here. Returns who gets what it says. */
+  protected connected(
+    host: DhtHost,
+    { publicKey }: KeyPair,
+    remotePublicKey: Uint8Array,
+    connection: Connection,
+  ): ConnectionOwner {
     const socket = new SecretSocket({
       publicKey,
       remotePublicKey,

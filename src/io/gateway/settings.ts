@@ -15,6 +15,9 @@ export interface QuerySettings {
   readonly onlyClosestNodes?: boolean;
 }
 
+/** A relay's key, or several of which one is picked by chance: 32 bytes each, or their text. */
+export type Relays = Uint8Array | string | readonly (Uint8Array | string)[];
+
 export interface ConnectSettings {
   /** Ours. Default: the gateway's. */
   readonly keyPair?: KeyPair;
@@ -26,6 +29,11 @@ export interface ConnectSettings {
   readonly localConnection?: boolean;
   /** Probe before the first round of hole punching. Default true. */
   readonly fastOpen?: boolean;
+  /**
+   * A relay that carries the connection until there is a direct path, or where there is none; the server's own goes before it. What it
+   * passes on it cannot read. A server that does not know us calls only relays that it uses itself.
+   */
+  readonly relayThrough?: Relays;
 }
 
 export interface RequestSettings {

@@ -56,6 +56,8 @@ export class UdxStream implements Due {
   #hasToldEnd = false;
   #keepaliveMs = 0;
   #keepaliveAt = Infinity;
+  /** Of the packet that was received last. */
+  #cameBy: { socket: string; from: Address } | null = null;
   #relay: UdxStream | null = null;
   readonly #relayedBy = new Set<UdxStream>();
 
@@ -76,6 +78,16 @@ export class UdxStream implements Due {
 
   get remote(): Route | null {
     return this.#writer.route;
+  }
+
+  /** Where the packet that its owner is being told of came from. */
+  get source(): { readonly socket: string; readonly from: Address } | null {
+    return this.#cameBy;
+  }
+
+  /** Whether that is where our packets go. */
+  get isFromRemote(): boolean {
+    return this.#cameBy !== null && this.#isRemote(this.#cameBy.socket, this.#cameBy.from);
   }
 
   /** What it measures; for people to look at. */
@@ -174,7 +186,10 @@ export class UdxStream implements Due {
 
   /** A packet for this stream, in the order of §5. */
   receive(now: number, socket: string, from: Address, packet: Uint8Array): void {
-    if (socket !== this.#writer.route?.socket && this.#isRejected(now, socket, from)) return;
+    // Differs: a relay asks again when an end has another address, too; so nobody else can have it pass anything on.
+    const isExpected = this.#relay ? this.#isRemote(socket, from) : socket === this.#writer.route?.socket;
+    if (!isExpected && this.#isRejected(now, socket, from)) return;
+    this.#cameBy = { socket, from };
     if (this.#relay) return this.#forward(now, this.#relay, packet);
     const type = typeOf(packet);
     if (type & HEARTBEAT) return this.#answer(now);
@@ -213,6 +228,11 @@ export class UdxStream implements Due {
     if (!this.isConnected || this.isClosed) return;
     if (this.#receiver.isAckDue) this.#acknowledge();
     this.#sender.flush(now);
+  }
+
+  #isRemote(socket: string, { host, port }: Address): boolean {
+    const { route } = this.#writer;
+    return route !== null && route.socket === socket && route.to.port === port && route.to.host === host;
   }
 
   /** Returns true when the packet must go no further. */

@@ -20,11 +20,13 @@ class End implements ConnectionOwner {
     const isInitiator = id === 1;
     const [sendKey, receiveKey] = isInitiator ? [one, two] : [two, one];
     this.session = { sendKey, receiveKey, ...shared };
-    this.connection = new Connection({
+    this.connection = new Connection(0, {
       isInitiator,
       random: new SeededRandom(id),
       keepAliveMs: 5_000,
       open: (owner) => this.udx.createStream({ id, owner, firewall: () => !this.accepts }),
+      onSooner: () => {},
+      onLeft: () => {},
       onClosed: () => this.told.push("forgotten"),
     });
     this.connection.owner = this;
@@ -35,7 +37,7 @@ class End implements ConnectionOwner {
   opened(): void {
     this.told.push("opened");
   }
-  message(_: Connection, message: Uint8Array): void {
+  message(_now: number, _: Connection, message: Uint8Array): void {
     this.told.push(new TextDecoder().decode(message.subarray(0, 20)));
   }
   unordered(): void {
@@ -47,7 +49,10 @@ class End implements ConnectionOwner {
   writable(): void {
     this.told.push("writable");
   }
-  closed(_: Connection, why: unknown): void {
+  moved(): void {
+    this.told.push("moved");
+  }
+  closed(_now: number, _: Connection, why: unknown): void {
     this.told.push(`closed ${why}`);
   }
 }
@@ -87,7 +92,7 @@ test("OM-15 what is sent before there is a path goes out first, also when the ot
   b.connection.send(0, text("early"));
   a.connection.send(0, text("first"));
   run([a, b]);
-  a.message = (_, message) => {
+  a.message = (_now, _, message) => {
     a.told.push(new TextDecoder().decode(message));
     a.connection.send(0, text("answer"));
   };

@@ -1,7 +1,7 @@
 /** The connections of a whole node, alone: what reaches the wire, and what is left when it is over. */
 import { expect, test } from "bun:test";
 import type { Address } from "../../../src/base/address.ts";
-import type { Connection, ConnectionOwner } from "../../../src/dht/connection.ts";
+import { type Connection, type ConnectionOwner, NOBODY } from "../../../src/dht/connection.ts";
 import type { Server } from "../../../src/dht/connections.ts";
 import { COMMAND } from "../../../src/wire/dht.ts";
 import { encodeRelayedHandshake, MODE, type RelayedHandshake } from "../../../src/wire/handshake.ts";
@@ -14,20 +14,12 @@ const SERVER = keyPair(1);
 const STRANGER: Address = { host: "88.99.30.1", port: 4_000 };
 const IDLE = { streams: 0, calling: 0, calls: 0, leavingSockets: 0 };
 
-const NOBODY: ConnectionOwner = {
-  opened: () => {},
-  message: () => {},
-  unordered: () => {},
-  ended: () => {},
-  writable: () => {},
-  closed: () => {},
-};
-
 function listen(lone: LoneNode, connected: (connection: Connection) => ConnectionOwner = () => NOBODY): Server {
-  const options = { keyPair: SERVER, punches: true, sharesLocalAddresses: false };
+  const options = { keyPair: SERVER, punches: true, sharesLocalAddresses: false, relayThrough: null };
   return lone.input((node, now) =>
     node.connections.listen(now, options, {
       admits: () => true,
+      mayRelay: () => false,
       listening: () => {},
       connected: (_, connection) => connected(connection),
       closed: () => {},
@@ -46,7 +38,7 @@ function hello(seed: number, fields: Partial<NoisePayload> = {}, message: Partia
 const connect = (lone: LoneNode, owner: ConnectionOwner = NOBODY) =>
   lone.input((node, now) => {
     const keys = { keyPair: keyPair(2), remotePublicKey: keyPair(3).publicKey, relayAddresses: [STRANGER] };
-    return node.connections.connect(now, { ...keys, fastOpen: true, localConnection: true }, owner);
+    return node.connections.connect(now, { ...keys, fastOpen: true, localConnection: true, relayThrough: null }, owner);
   });
 
 test("a server on the public network answers no stranger with more than it sent before that has shown it is there", () => {
@@ -112,7 +104,7 @@ test("a connection that its server's user destroys as it is told of it leaves no
   const closed: unknown[] = [];
   listen(lone, (connection) => {
     connection.destroy(lone.now);
-    return { ...NOBODY, closed: (_, why) => closed.push(why) };
+    return { ...NOBODY, closed: (_now, _connection, why) => closed.push(why) };
   });
   lone.receive(hello(5, { firewall: FIREWALL.open }), STRANGER);
   lone.run(30_000);
@@ -122,7 +114,7 @@ test("a connection that its server's user destroys as it is told of it leaves no
 test("32 calls ask for their servers at once, the rest wait for their turn, and each is told of its own end", () => {
   const lone = persistentNode();
   const why: unknown[] = [];
-  const owner = { ...NOBODY, closed: (_: unknown, reason: unknown) => why.push(reason) };
+  const owner = { ...NOBODY, closed: (_now: number, _: unknown, reason: unknown) => why.push(reason) };
   const all = Array.from({ length: 100 }, () => connect(lone, owner));
   const asked = lone
     .takeSent()
@@ -138,7 +130,7 @@ test("OM-35 suspended, what needs a socket that goes ends with that reason, and 
   const lone = persistentNode();
   listen(lone);
   const why: unknown[] = [];
-  connect(lone, { ...NOBODY, closed: (_, reason) => why.push(reason) });
+  connect(lone, { ...NOBODY, closed: (_now, _connection, reason) => why.push(reason) });
   lone.receive(hello(5, {}, { mode: MODE.fromRelay, peerAddress: STRANGER }), STRANGER);
   lone.input((node, now) => node.suspend(now));
   expect([why, lone.node.connections.counts, lone.node.deadline()]).toEqual([["SUSPENDED"], IDLE, Infinity]);

@@ -3,6 +3,7 @@ import type { Address } from "../../../src/base/address.ts";
 import type { Path } from "../../../src/dht/connection-surroundings.ts";
 import { Connector } from "../../../src/dht/connector.ts";
 import { SecurePayloads } from "../../../src/dht/secure-payloads.ts";
+import { Trace } from "../../../src/dht/trace.ts";
 import { COMMAND } from "../../../src/wire/dht.ts";
 import { decodeRelayedHandshake, encodeRelayedHandshake, MODE } from "../../../src/wire/handshake.ts";
 import { decodeRelayedHolepunch, encodeRelayedHolepunch } from "../../../src/wire/holepunch.ts";
@@ -23,8 +24,15 @@ function connecting({ relayAddresses = [] as Address[], own = null as Address | 
   around.own = own;
   const paths: Path[] = [];
   const failures: string[] = [];
-  const options = { keyPair: keyPair(2), remotePublicKey: SERVER.publicKey, relayAddresses, streamId: 5 };
-  const connector = new Connector(0, { ...options, fastOpen: true, localConnection: true }, around, {
+  const options = {
+    keyPair: keyPair(2),
+    remotePublicKey: SERVER.publicKey,
+    relayAddresses,
+    streamId: 5,
+    relayThrough: null,
+  };
+  const connector = new Connector(0, { ...options, fastOpen: true, localConnection: true }, around, new Trace(0), {
+    agreed: () => {},
     connected: (_, path) => void paths.push(path),
     failed: (_, reason) => void failures.push(reason),
   });
@@ -236,7 +244,8 @@ test("OM-32 rounds: a near probe at once, then what is known, then the token bac
 test("OM-36 a server that does not punch, says an error, or is silent ends it with the reason, and all sockets close", () => {
   for (const [words, reason] of [
     [{ punching: false }, "REMOTE_NOT_HOLEPUNCHING"],
-    [{ error: 1 }, "REMOTE_NOT_HOLEPUNCHING"],
+    [{ error: 1 }, "REMOTE_ABORTED"],
+    [{ error: 3 }, "TRY_LATER"],
     [null, "HOLEPUNCH_ABORTED"],
   ] as const) {
     const made = punching();

@@ -22,10 +22,10 @@ function listening({ admits = (_key: Uint8Array): boolean => true, own = null as
   around.serverRelays = [{ relayAddress: RELAY, peerAddress: US }];
   const told: string[] = [];
   const calls: Call[] = [];
-  const options = { keyPair: SERVER, punches: true, sharesLocalAddresses: true };
+  const options = { keyPair: SERVER, punches: true, sharesLocalAddresses: true, relayThrough: null };
   const listener = new Listener(options, around, {
     admits,
-    expected: (call) => {
+    expected: (_now, call) => {
       told.push("expected");
       calls.push(call);
     },

@@ -1,0 +1,113 @@
+/**
+ * The connections of one server that are being made: each call has one, which its user is told of as soon as there is a path, be it by a
+ * relay. Source: hyperdht lib/server.js `_addHandshake`, `_relayConnection`; specification §12, §15.
+ *
+ * Differs: a relay that a client names is called only when `mayRelay` says so, since anyone can name anyone.
+ */
+import type { Address } from "../base/address.ts";
+import type { KeyPair } from "../crypto/ed25519.ts";
+import type { NoisePayload, RelayThrough } from "../wire/noise-payload.ts";
+import type { Call } from "./call.ts";
+import type { Connection, ConnectionOwner } from "./connection.ts";
+import type { Path } from "./connection-surroundings.ts";
+import { type DialOptions, toRelay } from "./dial.ts";
+import type { ListenerOwner } from "./listener.ts";
+import { Relaying } from "./relaying.ts";
+
+export interface ServerOwner {
+  /** Whether that key may connect; asked before anything is kept of it. */
+  admits(remotePublicKey: Uint8Array, payload: NoisePayload, client: Address): boolean;
+  /** Whether a client that was admitted may have us call that relay. */
+  mayRelay(relayPublicKey: Uint8Array, remotePublicKey: Uint8Array): boolean;
+  /** It can be found. */
+  listening(): void;
+  /** A client is here; whoever gets its messages is the answer. */
+  connected(remotePublicKey: Uint8Array, connection: Connection): ConnectionOwner;
+  /** Its announcement is taken back. */
+  closed(): void;
+}
+
+export interface ReceptionSurroundings {
+  /** One more connection of this node, at our end of the stream `id`. */
+  open(now: number, id: number, call: Call): Connection;
+  connect(now: number, options: DialOptions, owner: ConnectionOwner): Connection;
+}
+
+export class Reception implements ListenerOwner {
+  readonly #keyPair: KeyPair;
+  readonly #owner: ServerOwner;
+  readonly #around: ReceptionSurroundings;
+  readonly #connections = new Map<Call, Connection>();
+
+  constructor(keyPair: KeyPair, owner: ServerOwner, around: ReceptionSurroundings) {
+    this.#keyPair = keyPair;
+    this.#owner = owner;
+    this.#around = around;
+  }
+
+  admits(remotePublicKey: Uint8Array, payload: NoisePayload, client: Address): boolean {
+    return this.#owner.admits(remotePublicKey, payload, client);
+  }
+
+  expected(now: number, call: Call): void {
+    const { streamId, from, payload, session, relayThrough } = call.parts;
+    const connection = this.#around.open(now, streamId, call);
+    connection.trace.note(now, "heard", from.client, from.isDirect ? "without a relay" : null);
+    for (const address of payload.addresses4) connection.trace.note(now, "candidate", address);
+    this.#connections.set(call, connection);
+    const theirs = payload.relayThrough;
+    if (call.isDirect) return; // no relay is needed
+    if (relayThrough) this.#relayBy(now, call, connection, relayThrough, true);
+    else if (theirs && this.#owner.mayRelay(theirs.publicKey, session.remotePublicKey)) {
+      this.#relayBy(now, call, connection, theirs, false);
+    }
+  }
+
+  /** There is a direct path. */
+  connected(now: number, call: Call, path: Path): void {
+    const connection = this.#connections.get(call)!;
+    this.#connections.delete(call);
+    this.#introduce(call, connection);
+    connection.reached(now, call.parts.session, path);
+  }
+
+  /** There is none. */
+  abandoned(now: number, call: Call): void {
+    const connection = this.#connections.get(call);
+    this.#connections.delete(call);
+    connection?.trace.fail(now, "HOLEPUNCH_ABORTED");
+    if (!connection?.mayBeRelayed) connection?.destroy(now);
+  }
+
+  #relayBy(now: number, call: Call, connection: Connection, relay: RelayThrough, isInitiator: boolean): void {
+    const through = { publicKey: relay.publicKey.slice(), token: relay.token.slice() };
+    connection.trace.note(now, "relay", null, through.publicKey.toHex());
+    const relaying = new Relaying(
+      now,
+      {
+        through,
+        isInitiator,
+        publicKey: this.#keyPair.publicKey,
+        streamId: call.parts.streamId,
+        connect: (owner) => this.#around.connect(now, toRelay(through.publicKey, this.#keyPair), owner),
+      },
+      {
+        paired: (at, path) => {
+          this.#introduce(call, connection);
+          connection.relayed(at, call.parts.session, path);
+        },
+        lost: (at) => {
+          const hasPath = connection.unrelayed(at);
+          if (!hasPath && !this.#connections.has(call)) connection.destroy(at, "RELAY_ABORTED");
+        },
+      },
+    );
+    connection.relayBy(now, relaying);
+  }
+
+  /** The user is told of it, once. */
+  #introduce(call: Call, connection: Connection): void {
+    if (connection.session || connection.isClosed) return;
+    connection.owner = this.#owner.connected(call.parts.session.remotePublicKey, connection);
+  }
+}

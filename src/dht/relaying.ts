@@ -1,0 +1,121 @@
+/**
+ * One end's part of a blind relay: a connection of its own to the relay, on which it asks to be joined with the other end's stream under
+ * a token that both know. Source: hyperdht lib/connect.js `relayConnection`, blind-relay index.js; specification §15.
+ */
+import type { Address } from "../base/address.ts";
+import { sameAddress } from "../base/address.ts";
+import { type Channel, Mux } from "../transport/mux.ts";
+import { BLIND_RELAY, BLIND_RELAY_PROTOCOL, decodePair, encodePair } from "../wire/blind-relay.ts";
+import type { RelayThrough } from "../wire/noise-payload.ts";
+import type { Connection, ConnectionOwner } from "./connection.ts";
+import type { Path } from "./connection-surroundings.ts";
+import { sameBytes } from "./peer.ts";
+
+/** How long the relay and the other end may take together. */
+const PAIRING_MS = 15_000;
+
+export interface RelayingOptions {
+  readonly through: RelayThrough;
+  /** Which of the two ends of the pair we are: whose relay it is. */
+  readonly isInitiator: boolean;
+  /** Our key on the connection to the relay. */
+  readonly publicKey: Uint8Array;
+  /** The stream that is to be relayed, at our end. */
+  readonly streamId: number;
+  /** Connects to the relay. */
+  readonly connect: (owner: ConnectionOwner) => Connection;
+}
+
+export interface RelayingOwner {
+  /** The stream may go by `path` now. */
+  paired(now: number, path: Path): void;
+  /** It never could, or cannot any more. */
+  lost(now: number): void;
+}
+
+export class Relaying {
+  /** The way through the relay, once there is one. */
+  path: Path | null = null;
+  readonly #options: RelayingOptions;
+  readonly #owner: RelayingOwner;
+  readonly #connection: Connection;
+  readonly #mux: Mux;
+  #giveUpAt: number;
+  #isOver = false;
+
+  constructor(now: number, options: RelayingOptions, owner: RelayingOwner) {
+    const { through, isInitiator, publicKey, streamId } = options;
+    this.#options = options;
+    this.#owner = owner;
+    this.#giveUpAt = now + PAIRING_MS;
+    this.#mux = new Mux({
+      write: (at, message) => void this.#connection.send(at, message),
+      offered: () => null,
+      broken: (at) => this.#connection.destroy(at, "broken"),
+    });
+    this.#connection = options.connect(this.#ofConnection);
+    const channel = this.#mux.open(now, { protocol: BLIND_RELAY_PROTOCOL, id: publicKey }, this.#ofChannel);
+    const pair = encodePair({ isInitiator, token: through.token, id: streamId, seq: 0 });
+    channel?.send(now, BLIND_RELAY.pair, pair);
+  }
+
+  /** Whether packets from there come from the relay, as far as anyone can tell. */
+  isRelay(socket: string, from: Address): boolean {
+    const { remote } = this.#connection;
+    return remote !== null && remote.socket === socket && sameAddress(remote, from);
+  }
+
+  /** The relay is not needed any more. Its owner hears nothing of it. */
+  end(now: number): void {
+    this.#isOver = true;
+    this.#giveUpAt = Infinity;
+    this.#connection.destroy(now);
+  }
+
+  advance(now: number): void {
+    if (now >= this.#giveUpAt) this.#connection.destroy(now, "timeout");
+  }
+
+  deadline(): number {
+    return this.#giveUpAt;
+  }
+
+  #onMessage(now: number, type: number, payload: Uint8Array): void {
+    const pair = type === BLIND_RELAY.pair ? decodePair(payload) : null;
+    const { through, isInitiator } = this.#options;
+    const { remote } = this.#connection;
+    const isOurs = pair && pair.isInitiator === isInitiator && sameBytes(pair.token, through.token);
+    if (!isOurs || !remote || this.path || this.#isOver) return;
+    this.#giveUpAt = Infinity;
+    const { socket, host, port } = remote;
+    const path = { socket, to: { host, port }, remoteId: pair.id };
+    this.path = path;
+    this.#owner.paired(now, path);
+  }
+
+  #lose(now: number): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#giveUpAt = Infinity;
+    this.#owner.lost(now);
+  }
+
+  readonly #ofChannel = {
+    opened: () => {},
+    message: (now: number, _channel: Channel, type: number, payload: Uint8Array) => this.#onMessage(now, type, payload),
+    closed: (now: number) => this.#connection.destroy(now), // it does not take us
+  };
+
+  readonly #ofConnection: ConnectionOwner = {
+    opened: () => {},
+    message: (now, _connection, message) => this.#mux.receive(now, message),
+    unordered: () => {},
+    ended: (now, connection) => connection.destroy(now),
+    writable: () => {},
+    moved: () => {},
+    closed: (now) => {
+      this.#mux.end(now);
+      this.#lose(now);
+    },
+  };
+}
