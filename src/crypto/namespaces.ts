@@ -16,6 +16,9 @@ export const NS_INITIATOR = namespace("hyperswarm/secret-stream", 0);
 export const NS_RESPONDER = namespace("hyperswarm/secret-stream", 1);
 export const NS_SEND = namespace("hyperswarm/secret-stream", 2);
 
+/** Of dnet alone: messages about the way that a connection takes. */
+export const NS_PATH = namespace("dnet/path", 0);
+
 /** The hash of the name's hash and `index`, one byte. */
 export function namespace(name: string, index: number): Uint8Array {
   return blake2b256(blake2b256(new TextEncoder().encode(name)), Uint8Array.of(index));

@@ -80,6 +80,11 @@ export class Announcer implements Requester, QueryOwner {
     this.#query = this.#options.query(now, nodes.length > 0 ? { ...query, nodes } : query, this);
   }
 
+  /** Something speaks for it that our address is another: asks the relays now, whose answers tell. */
+  check(now: number): void {
+    if (this.#phase === "holding" && this.#pending.size === 0) this.#dueAt = now;
+  }
+
   /** Whether a datagram from `address` may come from a node that leads to us: now, or a run or two ago. */
   isRelay(address: Address): boolean {
     return [...this.relays, ...this.#earlier].some(({ relayAddress }) => sameAddress(relayAddress, address));

@@ -10,7 +10,8 @@ import { encodeRelayedHolepunch } from "../wire/holepunch.ts";
 import type { HolepunchPayload } from "../wire/holepunch-payload.ts";
 import { FIREWALL, type NoisePayload, PAYLOAD_ERROR, type RelayThrough } from "../wire/noise-payload.ts";
 import type { ServerRelay } from "./announcer.ts";
-import { type ConnectionSurroundings, isPunchSocket, type Path } from "./connection-surroundings.ts";
+import type { Seeker } from "./connection.ts";
+import { type ConnectionSurroundings, isPunchSocket, type Way } from "./connection-surroundings.ts";
 import { Holepuncher, isAmong } from "./holepuncher.ts";
 import type { SocketName } from "./requests.ts";
 import { SecurePayloads } from "./secure-payloads.ts";
@@ -63,7 +64,7 @@ export interface CallOptions {
 
 export interface CallOwner {
   /** The stream goes there. */
-  connected(now: number, call: Call, path: Path): void;
+  connected(now: number, call: Call, way: Way): void;
   /** Nothing came of it: the stream is of no use. */
   abandoned(now: number, call: Call): void;
 }
@@ -103,7 +104,7 @@ interface Round {
   readonly said: HolepunchPayload;
 }
 
-export class Call {
+export class Call implements Seeker {
   readonly parts: CallParts;
   phase: "waiting" | "connected" | "over" = "waiting";
   /** The socket that the answer leaves from; null for the one that was asked. */
@@ -149,7 +150,7 @@ export class Call {
       return this.#connect(now, { socket, to: client });
     }
     if (this.#around.publicAddress() || !this.#options.punches) return; // the client comes to us
-    const onExhausted = (at: number) => this.abandon(at);
+    const onExhausted = (at: number) => this.cancel(at);
     this.#puncher = new Holepuncher(now, this.#around, { isInitiator: false, onExhausted });
     // In one network with the client, it comes by our own address; otherwise the relay is to see the socket that punches.
     if (!this.#isInOurNetwork()) this.answerSocket = this.#puncher.socket;
@@ -178,7 +179,7 @@ export class Call {
   }
 
   /** The first packet of the stream came from there: the client is here. Not by a socket that another call punches with. */
-  reached(now: number, way: Omit<Path, "remoteId">): void {
+  reached(now: number, way: Way): void {
     const isOurs = !isPunchSocket(way.socket) || this.#puncher?.has(way.socket);
     if (this.phase === "waiting" && isOurs) this.#connect(now, way);
   }
@@ -191,7 +192,7 @@ export class Call {
   }
 
   /** Nothing comes of it any more, if it still waits. */
-  abandon(now: number): void {
+  cancel(now: number): void {
     if (this.phase !== "waiting") return;
     this.end(now, "over", null);
     this.#owner.abandoned(now, this);
@@ -206,7 +207,7 @@ export class Call {
 
   advance(now: number): void {
     this.#puncher?.advance(now);
-    if (now >= this.dueAt) this.abandon(now);
+    if (now >= this.dueAt) this.cancel(now);
   }
 
   deadline(): number {
@@ -249,7 +250,7 @@ export class Call {
 
   #refuse(now: number, round: Round, error: number = PAYLOAD_ERROR.aborted): void {
     this.#answer(now, round, this.#around.mainSocket(), { ...NO_ROUND, error });
-    if (this.#puncher) this.abandon(now);
+    if (this.#puncher) this.cancel(now);
   }
 
   #answer(now: number, { request, client }: Round, socket: SocketName, words: HolepunchPayload): void {
@@ -258,9 +259,9 @@ export class Call {
     this.#around.reply(now, request, { socket, to: request.from, isLast: false, value });
   }
 
-  #connect(now: number, way: Omit<Path, "remoteId">): void {
-    this.end(now, "connected", way.socket);
-    this.#owner.connected(now, this, { ...way, remoteId: this.parts.payload.udx!.id });
+  #connect(now: number, { socket, to: { host, port } }: Way): void {
+    this.end(now, "connected", socket);
+    this.#owner.connected(now, this, { socket, to: { host, port } });
   }
 }
 

@@ -19,9 +19,13 @@ export function isPunchSocket(socket: string): boolean {
   return socket.startsWith("punch-");
 }
 
-/** Where the stream's packets go: to the peer's stream `remoteId` at `to`, from `socket`. */
-export interface Path {
+/** From which socket, and to where. */
+export interface Way {
   readonly socket: SocketName;
   readonly to: Address;
+}
+
+/** Where a stream's packets go: the way, and what the stream is called at its end. */
+export interface Path extends Way {
   readonly remoteId: number;
 }

@@ -9,10 +9,10 @@ import type { NoiseSession } from "../crypto/noise.ts";
 import { SecretChannel, type SecretChannelOwner } from "../transport/secret-channel.ts";
 import type { UdxStream } from "../transport/udx/stream.ts";
 import type { CloseReason, StreamOwner } from "../transport/udx/stream-owner.ts";
-import type { Path } from "./connection-surroundings.ts";
+import type { Way } from "./connection-surroundings.ts";
 import type { Reason } from "./reasons.ts";
-import type { Relaying } from "./relaying.ts";
 import type { SocketName } from "./requests.ts";
+import { StreamPath, type StreamPathOwner } from "./stream-path.ts";
 import { Trace } from "./trace.ts";
 
 /** What may wait for a path. Full: `send` says so; what is sent all the same is kept, for it is the caller's own memory. */
@@ -23,9 +23,6 @@ const MAX_WAITING_BYTES = 1 << 20;
  */
 const SILENT_KEEP_ALIVES = 12;
 const MAX_EARLY_PACKETS = 16;
-/** How long the other side may take to send by the direct path, too. Beyond, it goes by the relay again. Differs: the reference never looks back. */
-const CONFIRM_MS = 5_000;
-const NOTHING = new Uint8Array(0);
 
 /** Why a connection is over. Null: both sides ended it. */
 export type ConnectionEnd = null | "destroyed" | "reset" | "timeout" | "broken" | Reason;
@@ -56,6 +53,14 @@ export const NOBODY: ConnectionOwner = {
   closed: () => {},
 };
 
+/** Looks for a path. */
+export interface Seeker {
+  /** A packet of the stream came that way, by which no path leads yet. */
+  reached(now: number, way: Way): void;
+  /** Nobody wants it any more. */
+  cancel(now: number): void;
+}
+
 export interface ConnectionOptions {
   readonly isInitiator: boolean;
   readonly random: Random;
@@ -64,6 +69,8 @@ export interface ConnectionOptions {
   readonly open: (owner: StreamOwner) => UdxStream;
   /** Its deadline may be sooner than it was. */
   readonly onSooner: (connection: Connection) => void;
+  /** Nothing comes by the path that it has. */
+  readonly onLost: (now: number, connection: Connection) => void;
   /** It does not use that socket any more, if it ever did. */
   readonly onLeft: (now: number, socket: SocketName) => void;
   readonly onClosed: (now: number, connection: Connection) => void;
@@ -73,17 +80,14 @@ export class Connection implements Due {
   dueAt = Infinity;
   place = -1;
   readonly isInitiator: boolean;
-  session: NoiseSession | null = null;
+  /** Whoever looks for a path, or another one. */
+  seeker: Seeker | null = null;
   isClosed = false;
   readonly stream: UdxStream;
   /** What was done to get here. */
   readonly trace: Trace;
-  /** The relay that carries it, or may until a direct path has shown that it works. */
-  #relaying: Relaying | null = null;
-  /** Until when the direct path, to which it has moved, must have shown that. */
-  #confirmBy = Infinity;
-  /** Which it does not share with others, if it is one that was opened to punch with. */
-  #directSocket: SocketName | null = null;
+  /** Where its packets go. */
+  readonly path: StreamPath;
   readonly #options: ConnectionOptions;
   /** Who gets what comes; nobody, until someone is told of the connection. */
   owner: ConnectionOwner = NOBODY;
@@ -108,6 +112,12 @@ export class Connection implements Due {
     this.#options = options;
     this.#silentMs = options.keepAliveMs * SILENT_KEEP_ALIVES;
     this.stream = options.open(this.#ofStream);
+    this.path = new StreamPath(this.isInitiator, this.stream, this.trace, this.#ofPath);
+  }
+
+  /** Null until both sides have the keys. */
+  get session(): NoiseSession | null {
+    return this.path.session;
   }
 
   /** Where the packets go: null until there is a path. */
@@ -116,14 +126,8 @@ export class Connection implements Due {
     return remote && { ...remote.to, socket: remote.socket as SocketName };
   }
 
-  /** Whether it goes, or may yet go, by a relay. */
-  get mayBeRelayed(): boolean {
-    return this.#relaying !== null;
-  }
-
-  /** Whether its packets go by a relay now. */
-  get isRelayed(): boolean {
-    return this.#relaying?.path != null && this.remote !== null && this.#confirmBy === Infinity;
+  get hasPath(): boolean {
+    return this.stream.isConnected;
   }
 
   get isOpen(): boolean {
@@ -135,59 +139,10 @@ export class Connection implements Due {
     return this.#early.length < MAX_EARLY_PACKETS;
   }
 
-  /** A relay may get there first. */
-  relayBy(now: number, relaying: Relaying): void {
-    this.#endRelaying(now);
-    if (this.isClosed) return relaying.end(now);
-    this.#relaying = relaying;
-    this.#options.onSooner(this);
-  }
-
-  /** Whether packets from there come from the relay, which is no path of the other side's own. */
-  isRelay(socket: string, from: Address): boolean {
-    return this.#relaying?.isRelay(socket, from) ?? false;
-  }
-
-  /** The relay has joined both ends. */
-  relayed(now: number, session: NoiseSession, path: Path): void {
-    this.trace.note(now, "relayed", path.to);
-    this.start(now, session, path);
-  }
-
-  /** There is a relay no more. Returns whether there is a path all the same. */
-  unrelayed(now: number): boolean {
-    this.trace.note(now, "relay-lost");
-    const wasRelayed = this.isRelayed;
-    this.#relaying = null;
-    this.#confirmBy = Infinity;
-    return !wasRelayed && this.stream.isConnected;
-  }
-
-  /** A direct path is there: it begins with it, or moves to it from the relay. The path's socket is its own from now on. */
-  reached(now: number, session: NoiseSession, path: Path): void {
-    if (this.isClosed || (this.stream.isConnected && !this.isRelayed)) return this.#options.onLeft(now, path.socket);
-    this.#directSocket = path.socket;
-    this.trace.reason = null;
-    if (!this.stream.isConnected) {
-      this.trace.note(now, "direct", path.to);
-      this.#endRelaying(now);
-      return this.start(now, session, path);
-    }
-    this.trace.note(now, "upgraded", path.to);
-    this.#confirmBy = now + CONFIRM_MS;
-    this.stream.changeRemote(now, path);
-    this.#options.onSooner(this);
-    this.owner.moved(now, this);
-  }
-
-  /** The keys are agreed on, and there is a path: what waited goes out. */
-  start(now: number, session: NoiseSession, path: Path): void {
-    if (this.isClosed || this.stream.isConnected) return;
-    const { sendKey, receiveKey, handshakeHash } = session;
-    this.session = session;
-    this.stream.connect(now, path);
-    const keys = { sendKey, receiveKey, handshakeHash };
+  /** What waited goes out. */
+  #start(now: number, { sendKey, receiveKey, handshakeHash }: NoiseSession): void {
     const { random, keepAliveMs } = this.#options;
+    const keys = { sendKey, receiveKey, handshakeHash };
     const options = { random, isInitiator: this.isInitiator, keepAliveMs, ...keys };
     this.#channel = new SecretChannel(now, options, this.#ofChannel);
     const wasFull = this.#isFull;
@@ -199,12 +154,12 @@ export class Connection implements Due {
     // What came early is heard last: whoever answers it must not overtake what waited.
     for (const bytes of this.#early.splice(0)) this.#channel?.receive(now, bytes);
     if (this.#hasEarlyEnd && !this.isClosed) this.owner.ended(now, this);
-    this.#options.onSooner(this);
   }
 
   /** One message, in order. False when that is enough for now: `writable` will say when it is not. */
   send(now: number, message: Uint8Array): boolean {
     if (this.isClosed || this.#isEnding) return false;
+    this.path.used(now);
     if (this.#channel) this.#channel.send(now, message);
     else {
       this.#waiting.push(message);
@@ -249,8 +204,7 @@ export class Connection implements Due {
   }
 
   advance(now: number): void {
-    this.#relaying?.advance(now);
-    if (now >= this.#confirmBy) this.#goBack(now);
+    this.path.advance(now);
     if (this.isClosed) return;
     if (!this.#isEnding) this.#channel?.advance(now);
     else if (now >= this.#silentAt && this.#isPaused)
@@ -260,38 +214,11 @@ export class Connection implements Due {
 
   deadline(): number {
     if (this.isClosed) return Infinity;
-    const ofPath = Math.min(this.#confirmBy, this.#relaying?.deadline() ?? Infinity);
-    return Math.min(ofPath, this.#isEnding ? this.#silentAt : (this.#channel?.deadline() ?? Infinity));
-  }
-
-  #goBack(now: number): void {
-    this.#confirmBy = Infinity;
-    this.trace.note(now, "unconfirmed");
-    this.stream.changeRemote(now, this.#relaying!.path!);
-    this.#leaveSocket(now);
-    this.owner.moved(now, this);
-  }
-
-  /** The other side sends by the direct path, so it has moved to it, too. */
-  #confirm(now: number): void {
-    if (this.#confirmBy === Infinity || !this.stream.isFromRemote) return;
-    this.#confirmBy = Infinity;
-    this.#endRelaying(now);
-  }
-
-  #leaveSocket(now: number): void {
-    if (this.#directSocket) this.#options.onLeft(now, this.#directSocket);
-    this.#directSocket = null;
-  }
-
-  #endRelaying(now: number): void {
-    const relaying = this.#relaying;
-    this.#relaying = null;
-    relaying?.end(now);
+    return Math.min(this.path.deadline(), this.#isEnding ? this.#silentAt : (this.#channel?.deadline() ?? Infinity));
   }
 
   #read(now: number, bytes: Uint8Array): void {
-    this.#confirm(now);
+    this.path.heard(now, bytes.length);
     if (this.#silentAt < Infinity) this.#silentAt = now + this.#silentMs;
     if (this.#channel) this.#channel.receive(now, bytes);
     else this.#early.push(bytes.slice());
@@ -307,11 +234,11 @@ export class Connection implements Due {
 
   #close(now: number, reason: CloseReason): void {
     this.isClosed = true;
-    this.#endRelaying(now);
+    this.path.close(now);
     this.#channel?.end();
     this.#waiting = [];
     this.#early = [];
-    this.#leaveSocket(now);
+    this.seeker?.cancel(now);
     this.#options.onClosed(now, this);
     this.owner.closed(now, this, this.#why ?? (reason === "relay" ? "reset" : reason));
   }
@@ -323,12 +250,20 @@ export class Connection implements Due {
       else this.#hasEarlyEnd = true; // told after what came before it
     },
     message: (now, _stream, bytes) => {
-      this.#confirm(now);
-      this.#channel?.receiveUnordered(now, bytes);
+      this.path.heard(now, bytes.length);
+      if (!this.path.receive(now, bytes)) this.#channel?.receiveUnordered(now, bytes);
     },
-    remoteChanged: () => this.stream.send(NOTHING), // for the other side to see that this path is used
+    remoteChanged: () => this.path.remoteChanged(),
     writable: (now) => this.#tellRoom(now),
     closed: (now, _stream, reason) => this.#close(now, reason),
+  };
+
+  readonly #ofPath: StreamPathOwner = {
+    connected: (now, session) => this.#start(now, session),
+    moved: (now) => this.owner.moved(now, this),
+    lost: (now) => this.#options.onLost(now, this),
+    left: (now, socket) => this.#options.onLeft(now, socket),
+    sooner: () => this.#options.onSooner(this),
   };
 
   readonly #ofChannel: SecretChannelOwner = {
@@ -337,7 +272,10 @@ export class Connection implements Due {
     },
     writeUnordered: (_now, datagram) => this.stream.send(datagram),
     opened: (now) => this.owner.opened(now, this),
-    message: (now, message) => this.owner.message(now, this, message),
+    message: (now, message) => {
+      this.path.used(now);
+      this.owner.message(now, this, message);
+    },
     unordered: (now, message) => this.owner.unordered(now, this, message),
     broken: (now) => this.destroy(now, "broken"),
   };

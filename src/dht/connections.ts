@@ -13,7 +13,7 @@ import { Announcer } from "./announcer.ts";
 import { BlindRelay } from "./blind-relay.ts";
 import type { RelayedAnswer, RelayedRequest } from "./call.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
-import { type ConnectionSurroundings, isPunchSocket, type Path } from "./connection-surroundings.ts";
+import { type ConnectionSurroundings, isPunchSocket, type Way } from "./connection-surroundings.ts";
 import { Dial, type DialOptions, type DialSurroundings } from "./dial.ts";
 import { HandshakeGate } from "./handshake-gate.ts";
 import { PunchRation } from "./holepuncher.ts";
@@ -54,13 +54,6 @@ export interface ConnectionsOptions {
   readonly isVerified: (now: number, host: string) => boolean;
 }
 
-interface Opening {
-  readonly isInitiator: boolean;
-  readonly id: number;
-  readonly onReached: (now: number, way: Omit<Path, "remoteId">) => void;
-  readonly onClosed: (now: number) => void;
-}
-
 /** A relayed message for a server of this node: taken, or not to be answered before its sender has shown that it is there. */
 export type Taken = "taken" | "unverified" | "not ours";
 
@@ -71,6 +64,8 @@ export class Connections {
   readonly #servers = new Map<string, Server>();
   /** Connections of ours whose direct paths are being looked for. */
   readonly #dials = new Map<Connection, Dial>();
+  /** How each of ours was called, for when it has to be called again. */
+  readonly #dialled = new WeakMap<Connection, DialOptions>();
   readonly #relays = new Set<BlindRelay>();
   /** By a server's key in hex: the nodes that led to it. */
   readonly #relaysOf = new BoundedMap<string, readonly Address[]>(MAX_KNOWN_SERVERS);
@@ -143,19 +138,14 @@ export class Connections {
     });
     const around: ListenerSurroundings = {
       ...this.#around,
-      freeStreamId: () => this.#udx.freeId(this.#around.random),
+      streamFor: (key, { id }) => this.#standing(key, id)?.stream.id ?? this.#udx.freeId(this.#around.random),
       relays: () => announcer.relays,
       isRelay: (address) => announcer.isRelay(address),
       reply: (at, request, answer) => this.#reply(at, request, answer, target),
     };
     const reception = new Reception(keyPair, owner, {
-      open: (at, id, call) =>
-        this.#open(at, {
-          isInitiator: false,
-          id,
-          onReached: (later, way) => call.reached(later, way),
-          onClosed: (later) => call.abandon(later),
-        }),
+      connection: (at, { parts: { session, payload, streamId } }) =>
+        this.#standing(session.remotePublicKey, payload.udx!.id) ?? this.#open(at, false, streamId),
       connect: (at, dial, ofRelay) => this.connect(at, dial, ofRelay),
     });
     const listener = new Listener(options, around, reception);
@@ -173,20 +163,18 @@ export class Connections {
 
   /** Whoever it is that has `remotePublicKey`: the connection can be written to at once, and says when it is open, or why it is over. */
   connect(now: number, options: DialOptions, owner: ConnectionOwner): Connection {
-    const connection: Connection = this.#open(now, {
-      isInitiator: true,
-      id: this.#udx.freeId(this.#around.random),
-      onReached: (at, way) => this.#dials.get(connection)?.reached(at, way),
-      onClosed: (at) => {
-        this.#queued.delete(connection);
-        this.#dials.get(connection)?.cancel(at);
-        this.#dials.delete(connection);
-      },
-    });
+    const connection = this.#open(now, true, this.#udx.freeId(this.#around.random));
     connection.owner = owner;
-    this.#queued.set(connection, new Dial(connection, options, this.#around));
-    this.#beginQueued(now);
+    this.#dialled.set(connection, options);
+    this.#dial(now, connection);
     return connection;
+  }
+
+  #dial(now: number, connection: Connection): void {
+    const dial = new Dial(connection, this.#dialled.get(connection)!, this.#around);
+    connection.seeker = dial;
+    this.#queued.set(connection, dial);
+    this.#beginQueued(now);
   }
 
   /** Joins peers' streams; whoever is to be carried is given to its `accept`. */
@@ -216,9 +204,10 @@ export class Connections {
     if (isPunchSocket(socket)) this.#leaving.push({ socket, at: now + LINGER_MS });
   }
 
-  /** Servers announce themselves anew: the network, or our place in it, is another. */
+  /** The network, or our place in it, is another: servers announce themselves anew, and connections ask whether they are heard. */
   refresh(now: number): void {
     for (const { announcer } of this.#servers.values()) announcer.refresh(now);
+    for (const connection of this.#connections) connection.path.networkChanged(now);
   }
 
   /** A datagram that is no message of the DHT. False when it is nothing of ours either. */
@@ -256,7 +245,9 @@ export class Connections {
     }
     for (const [connection, dial] of this.#dials) {
       dial.advance(now);
-      if (dial.isDone) this.#dials.delete(connection);
+      if (!dial.isDone) continue;
+      this.#dials.delete(connection);
+      if (connection.seeker === dial) connection.seeker = null;
     }
     this.#beginQueued(now);
     for (const relay of this.#relays) relay.advance(now);
@@ -304,35 +295,50 @@ export class Connections {
     }
   }
 
-  /** `onReached`: a packet came from where no path leads yet, and this is where from. */
-  #open(now: number, { isInitiator, id, onReached, onClosed }: Opening): Connection {
-    const { random } = this.#around;
+  #open(now: number, isInitiator: boolean, id: number): Connection {
     const connection: Connection = new Connection(now, {
       isInitiator,
-      random,
+      random: this.#around.random,
       keepAliveMs: this.#options.keepAliveMs,
       open: (owner) =>
         this.#udx.createStream({
           id,
           owner,
-          firewall: (at, socket, to) => {
-            const isRelay = connection.isRelay(socket, to);
-            const isPathWanted = !connection.stream.isConnected || connection.isRelayed;
-            if (isPathWanted && !isRelay) onReached(at, { socket: socket as SocketName, to });
-            if (connection.stream.isConnected) return !isRelay && connection.remote?.socket !== socket; // true rejects
-            return !((isInitiator || isRelay) && connection.hasRoomForEarly);
-          },
+          firewall: (at, socket, to) => this.#isRejected(at, connection, { socket: socket as SocketName, to }),
         }),
       onSooner: (sooner) => this.#deadlines.set(sooner, sooner.deadline()),
+      onLost: (at, lost) => this.#lost(at, lost),
       onLeft: (at, socket) => this.#leave(at, socket),
-      onClosed: (at, closed) => {
+      onClosed: (_, closed) => {
         this.#connections.delete(closed);
         this.#deadlines.set(closed, Infinity);
-        onClosed(at);
+        this.#queued.delete(closed);
+        this.#dials.delete(closed);
       },
     });
     this.#connections.add(connection);
     return connection;
+  }
+
+  /** Nothing comes by its path: who called calls again, and who was called sees to it that it can be. */
+  #lost(now: number, connection: Connection): void {
+    if (!connection.isInitiator) for (const { announcer } of this.#servers.values()) announcer.check(now);
+    else if (!this.#dials.has(connection) && !this.#queued.has(connection)) this.#dial(now, connection);
+  }
+
+  /** Asked of what comes by another socket than the stream's: before there is a path of all. True rejects. */
+  #isRejected(now: number, connection: Connection, way: Way): boolean {
+    const isRelay = connection.path.isRelay(way.socket, way.to);
+    if (!isRelay) connection.seeker?.reached(now, way);
+    if (connection.hasPath) return !isRelay && !connection.path.roams && connection.remote?.socket !== way.socket;
+    return !((connection.isInitiator || isRelay) && connection.hasRoomForEarly);
+  }
+
+  /** The connection that a peer means by its stream's id; there is none, usually. */
+  #standing(remotePublicKey: Uint8Array, remoteId: number): Connection | null {
+    for (const connection of this.#connections)
+      if (connection.path.isWith(remotePublicKey, remoteId)) return connection;
+    return null;
   }
 
   #probed(now: number, socket: SocketName, from: Address): void {

@@ -5,11 +5,10 @@
 import { type Address, sameAddress } from "../base/address.ts";
 import { isBogon, isReservedAddress, matchAddress } from "../base/address-classes.ts";
 import { blake2b256 } from "../crypto/blake2b.ts";
-import type { NoiseSession } from "../crypto/noise.ts";
 import { FIREWALL, type NoisePayload } from "../wire/noise-payload.ts";
 import { INTERNAL } from "../wire/rpc.ts";
 import { RELAYS } from "./announcer.ts";
-import { type ConnectionSurroundings, isPunchSocket, type Path } from "./connection-surroundings.ts";
+import { type ConnectionSurroundings, isPunchSocket, type Way } from "./connection-surroundings.ts";
 import { type Agreed, Handshaker, type HandshakerOptions } from "./handshaker.ts";
 import { PunchRounds, type PunchRoundsOptions } from "./punch-rounds.ts";
 import type { Reason } from "./reasons.ts";
@@ -25,12 +24,10 @@ export type ConnectorOptions = HandshakerOptions & Pick<PunchRoundsOptions, "fas
 export interface ConnectorOwner {
   /** Peers have agreed on keys; a path is looked for. */
   agreed(now: number, agreed: Agreed): void;
-  /** Peers have agreed on keys, and this is where the stream goes. */
-  connected(now: number, path: Path, session: NoiseSession): void;
+  /** This is where the stream goes. */
+  connected(now: number, way: Way): void;
   failed(now: number, reason: Reason): void;
 }
-
-type Way = Omit<Path, "remoteId">;
 
 export class Connector implements Requester {
   isDone = false;
@@ -162,9 +159,8 @@ export class Connector implements Requester {
 
   #connect(now: number, { socket, to }: Way): void {
     if (this.isDone) return;
-    const { remoteId, session } = this.#agreed!;
     this.#finish(now, socket);
-    this.#owner.connected(now, { socket, to, remoteId }, session);
+    this.#owner.connected(now, { socket, to });
   }
 
   #fail(now: number, reason: Reason): void {

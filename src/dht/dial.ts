@@ -1,14 +1,14 @@
 /**
- * One connection that we make, from the wish to its end: a search for a direct path, and a relay that carries it until there is one.
+ * The search for a path of one connection that we make, or that has lost the one it had: for a direct one, and for a relay that carries
+ * it until there is one.
  * Source: hyperdht lib/connect.js; specification §11, §15.
  *
  * Differs: a relay of ours is called at once, beside the search; the reference calls it when the server has answered.
  */
 import type { Address } from "../base/address.ts";
-import type { NoiseSession } from "../crypto/noise.ts";
 import type { RelayThrough } from "../wire/noise-payload.ts";
-import type { Connection, ConnectionOwner } from "./connection.ts";
-import type { ConnectionSurroundings, Path } from "./connection-surroundings.ts";
+import type { Connection, ConnectionOwner, Seeker } from "./connection.ts";
+import type { ConnectionSurroundings, Way } from "./connection-surroundings.ts";
 import { Connector, type ConnectorOptions } from "./connector.ts";
 import type { Agreed } from "./handshaker.ts";
 import { sameBytes } from "./peer.ts";
@@ -29,12 +29,12 @@ export interface DialSurroundings extends ConnectionSurroundings {
   remember(server: Uint8Array, relays: readonly Address[]): void;
 }
 
-export class Dial {
+export class Dial implements Seeker {
   readonly #connection: Connection;
   readonly #options: DialOptions;
   readonly #around: DialSurroundings;
   #connector: Connector | null = null;
-  #session: NoiseSession | null = null;
+  #hasAgreed = false;
   #relaying: Relaying | null = null;
   /** Why there is no direct path, once that is known. */
   #failure: Reason | null = null;
@@ -66,9 +66,9 @@ export class Dial {
     const options = { ...this.#options, relayAddresses, streamId: this.#connection.stream.id, relayThrough: through };
     const connector = new Connector(now, options, this.#around, this.#connection.trace, {
       agreed: (at, agreed) => this.#agreed(at, agreed),
-      connected: (at, path, session) => {
+      connected: (at, way) => {
         this.#around.remember(remotePublicKey, connector.relays);
-        this.#connection.reached(at, session, path);
+        this.#connection.path.reached(at, way);
       },
       failed: (at, reason) => this.#fail(at, reason),
     });
@@ -76,7 +76,7 @@ export class Dial {
   }
 
   /** The first packet of the stream came from there. */
-  reached(now: number, way: Omit<Path, "remoteId">): void {
+  reached(now: number, way: Way): void {
     this.#connector?.reached(now, way);
   }
 
@@ -98,9 +98,10 @@ export class Dial {
   }
 
   #agreed(now: number, { session, payload }: Agreed): void {
-    this.#session = session;
+    this.#hasAgreed = true;
+    this.#connection.path.agree(session, payload.udx!);
     if (payload.relayThrough) return this.#relayBy(now, payload.relayThrough, false);
-    if (this.#relaying?.path) this.#connection.relayed(now, session, this.#relaying.path);
+    if (this.#relaying?.path) this.#connection.path.relayed(now, this.#relaying.path);
   }
 
   #relayBy(now: number, { publicKey, token }: RelayThrough, isInitiator: boolean): void {
@@ -118,26 +119,27 @@ export class Dial {
       },
       {
         paired: (at, path) => {
-          if (this.#session) this.#connection.relayed(at, this.#session, path);
+          if (this.#hasAgreed) this.#connection.path.relayed(at, path);
         },
+        moved: (at, path) => this.#connection.path.relayMoved(at, path),
         lost: (at) => this.#relayLost(at),
       },
     );
     this.#relaying = relaying;
-    this.#connection.relayBy(now, relaying);
+    this.#connection.path.relayBy(now, relaying);
   }
 
   #relayLost(now: number): void {
     this.#relaying = null;
-    const hasPath = this.#connection.unrelayed(now);
+    const hasPath = this.#connection.path.unrelayed(now);
     if (!hasPath && this.#failure) this.#connection.destroy(now, "RELAY_ABORTED");
   }
 
   #fail(now: number, reason: Reason): void {
     this.#failure = reason;
     this.#connection.trace.fail(now, reason);
-    const hasRelay = this.#connection.mayBeRelayed && this.#session !== null;
-    if (!hasRelay) this.#connection.destroy(now, reason);
+    const mayBeRelayed = this.#connection.path.mayBeRelayed && this.#hasAgreed;
+    if (!mayBeRelayed && !this.#connection.hasPath) this.#connection.destroy(now, reason);
   }
 }
 

@@ -19,7 +19,7 @@ import {
   type RelayThrough,
 } from "../wire/noise-payload.ts";
 import { RPC_ERROR } from "../wire/rpc.ts";
-import type { ConnectionSurroundings, Path } from "./connection-surroundings.ts";
+import type { ConnectionSurroundings, Way } from "./connection-surroundings.ts";
 import { findPeer } from "./operations.ts";
 import type { Query, QueryOwner } from "./query.ts";
 import type { Reason } from "./reasons.ts";
@@ -56,8 +56,6 @@ export interface HandshakerOptions {
 export interface Agreed {
   readonly session: NoiseSession;
   readonly payload: NoisePayload;
-  /** The peer's stream. */
-  readonly remoteId: number;
   /** The node that it went through. */
   readonly via: Address;
   /** The socket that it left from. */
@@ -86,7 +84,7 @@ export class Handshaker implements Requester, QueryOwner {
   /** The same bytes for every relay: the server tells repeats by them. */
   readonly #hello: Uint8Array;
   readonly #target: Uint8Array;
-  readonly #pending = new Map<PendingRequest, Omit<Path, "remoteId">>();
+  readonly #pending = new Map<PendingRequest, Way>();
   /** Nodes that are to be tried, and all that were. */
   readonly #toTry: Address[];
   readonly #tried: Address[] = [];
@@ -211,7 +209,7 @@ export class Handshaker implements Requester, QueryOwner {
       holepunch: null,
       addresses4: [...(own ? [own] : []), ...(localConnection ? this.#around.localAddresses() : [])],
       addresses6: [],
-      udx: { reusableSocket: false, id: streamId, seq: 0 },
+      udx: { reusableSocket: false, roams: true, id: streamId, seq: 0 },
       secretStream: true,
       relayThrough,
       relayAddresses: null,
@@ -234,7 +232,7 @@ export class Handshaker implements Requester, QueryOwner {
   }
 
   /** Whether the answer is one of the server's own. */
-  #agree(now: number, { socket, to: via }: Omit<Path, "remoteId">, reply: Reply): boolean {
+  #agree(now: number, { socket, to: via }: Way, reply: Reply): boolean {
     const message = reply.value && reply.error === RPC_ERROR.none ? decodeRelayedHandshake(reply.value) : null;
     if (this.isDone || message?.mode !== MODE.reply || !sameAddress(reply.from, via)) return false;
     const isPossible = message.noise.length > 0 && message.peerAddress?.port !== 0;
@@ -251,7 +249,7 @@ export class Handshaker implements Requester, QueryOwner {
       const secure = new SecurePayloads(this.#around.random, session.handshakeHash);
       const server = message.peerAddress ?? via;
       this.#trace.note(now, "agreed", server, message.peerAddress ? null : "without a relay");
-      const agreed = { session, payload, remoteId: payload.udx.id, via, socket, server, client: reply.to, secure };
+      const agreed = { session, payload, via, socket, server, client: reply.to, secure };
       this.#owner.agreed(now, agreed);
     }
     return true;

@@ -21,6 +21,7 @@ import {
   type NoisePayload,
   PAYLOAD_ERROR,
   type RelayThrough,
+  type UdxOffer,
 } from "../wire/noise-payload.ts";
 import { RELAYS } from "./announcer.ts";
 import {
@@ -31,7 +32,7 @@ import {
   type CallSurroundings,
   type RelayedRequest,
 } from "./call.ts";
-import type { Path } from "./connection-surroundings.ts";
+import type { Way } from "./connection-surroundings.ts";
 import type { SocketName } from "./requests.ts";
 
 /** Clients that were answered and have not come. Full: handshakes are ignored, and their clients try again. */
@@ -51,8 +52,8 @@ export interface ListenerOptions extends CallOptions {
 }
 
 export interface ListenerSurroundings extends CallSurroundings {
-  /** An id for the stream that a client will send to. */
-  freeStreamId(): number;
+  /** The id of the stream that a client will send to: of the one that it has with us already, or a fresh one. */
+  streamFor(remotePublicKey: Uint8Array, remote: UdxOffer): number;
 }
 
 export interface ListenerOwner extends CallOwner {
@@ -141,7 +142,7 @@ export class Listener implements CallOwner {
 
   /** Those that are being connected are given up; others may come. */
   endAll(now: number): void {
-    for (const call of this.#waiting) call.abandon(now);
+    for (const call of this.#waiting) call.cancel(now);
     for (const call of this.#ended) this.#forget(call);
   }
 
@@ -160,9 +161,9 @@ export class Listener implements CallOwner {
     return least;
   }
 
-  connected(now: number, call: Call, path: Path): void {
+  connected(now: number, call: Call, way: Way): void {
     this.#retire(call);
-    this.#owner.connected(now, call, path);
+    this.#owner.connected(now, call, way);
   }
 
   abandoned(now: number, call: Call): void {
@@ -179,7 +180,7 @@ export class Listener implements CallOwner {
     if (!isAdmitted || this.#isClosed) return null; // its user may have closed it when asked
     const id = this.#freeSlot();
     const error = errorOf(payload);
-    const streamId = error === PAYLOAD_ERROR.none ? this.#around.freeStreamId() : 0;
+    const streamId = error === PAYLOAD_ERROR.none ? this.#around.streamFor(remotePublicKey, payload.udx!) : 0;
     const { relayThrough: publicKey } = this.#options;
     const relayThrough = publicKey && { publicKey, token: this.#around.random.bytes(32) };
     const answer = noise.send(this.#answerPayload(id, error, streamId, relayThrough));
@@ -227,7 +228,7 @@ export class Listener implements CallOwner {
       holepunch: own ? null : { id, relays },
       addresses4: [...(own ? [own] : []), ...locals],
       addresses6: [],
-      udx: { reusableSocket: false, id: streamId, seq: 0 },
+      udx: { reusableSocket: false, roams: true, id: streamId, seq: 0 },
       secretStream: true,
       relayThrough,
       relayAddresses: relayAddresses.length > 0 ? relayAddresses : null,

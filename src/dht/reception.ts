@@ -9,7 +9,7 @@ import type { KeyPair } from "../crypto/ed25519.ts";
 import type { NoisePayload, RelayThrough } from "../wire/noise-payload.ts";
 import type { Call } from "./call.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
-import type { Path } from "./connection-surroundings.ts";
+import type { Way } from "./connection-surroundings.ts";
 import { type DialOptions, toRelay } from "./dial.ts";
 import type { ListenerOwner } from "./listener.ts";
 import { Relaying } from "./relaying.ts";
@@ -28,8 +28,8 @@ export interface ServerOwner {
 }
 
 export interface ReceptionSurroundings {
-  /** One more connection of this node, at our end of the stream `id`. */
-  open(now: number, id: number, call: Call): Connection;
+  /** The connection that the client has with us already under that stream, or a new one. */
+  connection(now: number, call: Call): Connection;
   connect(now: number, options: DialOptions, owner: ConnectionOwner): Connection;
 }
 
@@ -50,8 +50,11 @@ export class Reception implements ListenerOwner {
   }
 
   expected(now: number, call: Call): void {
-    const { streamId, from, payload, session, relayThrough } = call.parts;
-    const connection = this.#around.open(now, streamId, call);
+    const { from, payload, session, relayThrough } = call.parts;
+    const connection = this.#around.connection(now, call);
+    connection.path.agree(session, payload.udx!);
+    connection.seeker?.cancel(now);
+    connection.seeker = call;
     connection.trace.note(now, "heard", from.client, from.isDirect ? "without a relay" : null);
     for (const address of payload.addresses4) connection.trace.note(now, "candidate", address);
     this.#connections.set(call, connection);
@@ -64,19 +67,25 @@ export class Reception implements ListenerOwner {
   }
 
   /** There is a direct path. */
-  connected(now: number, call: Call, path: Path): void {
+  connected(now: number, call: Call, way: Way): void {
     const connection = this.#connections.get(call)!;
-    this.#connections.delete(call);
-    this.#introduce(call, connection);
-    connection.reached(now, call.parts.session, path);
+    this.#forget(call, connection);
+    this.#introduce(connection);
+    connection.path.reached(now, way);
   }
 
   /** There is none. */
   abandoned(now: number, call: Call): void {
     const connection = this.#connections.get(call);
+    if (!connection) return;
+    this.#forget(call, connection);
+    connection.trace.fail(now, "HOLEPUNCH_ABORTED");
+    if (!connection.path.mayBeRelayed && !connection.hasPath) connection.destroy(now);
+  }
+
+  #forget(call: Call, connection: Connection): void {
     this.#connections.delete(call);
-    connection?.trace.fail(now, "HOLEPUNCH_ABORTED");
-    if (!connection?.mayBeRelayed) connection?.destroy(now);
+    if (connection.seeker === call) connection.seeker = null;
   }
 
   #relayBy(now: number, call: Call, connection: Connection, relay: RelayThrough, isInitiator: boolean): void {
@@ -93,21 +102,22 @@ export class Reception implements ListenerOwner {
       },
       {
         paired: (at, path) => {
-          this.#introduce(call, connection);
-          connection.relayed(at, call.parts.session, path);
+          this.#introduce(connection);
+          connection.path.relayed(at, path);
         },
+        moved: (at, path) => connection.path.relayMoved(at, path),
         lost: (at) => {
-          const hasPath = connection.unrelayed(at);
+          const hasPath = connection.path.unrelayed(at);
           if (!hasPath && !this.#connections.has(call)) connection.destroy(at, "RELAY_ABORTED");
         },
       },
     );
-    connection.relayBy(now, relaying);
+    connection.path.relayBy(now, relaying);
   }
 
   /** The user is told of it, once. */
-  #introduce(call: Call, connection: Connection): void {
-    if (connection.session || connection.isClosed) return;
-    connection.owner = this.#owner.connected(call.parts.session.remotePublicKey, connection);
+  #introduce(connection: Connection): void {
+    if (connection.hasPath || connection.isClosed) return;
+    connection.owner = this.#owner.connected(connection.session!.remotePublicKey, connection);
   }
 }

@@ -29,6 +29,8 @@ export interface RelayingOptions {
 export interface RelayingOwner {
   /** The stream may go by `path` now. */
   paired(now: number, path: Path): void;
+  /** The relay is at another address. */
+  moved(now: number, path: Path): void;
   /** It never could, or cannot any more. */
   lost(now: number): void;
 }

@@ -26,7 +26,7 @@ export const STEPS = {
   relayed: "joined by the relay at",
   "relay-lost": "the relay is gone, or did not join us",
   upgraded: "moved from the relay to a direct path, to",
-  unconfirmed: "nothing came by the direct path: back to the relay",
+  unconfirmed: "nothing came by the new path: stays with, or goes back to, the one it had",
   moved: "the peer is now at",
   lost: "nothing comes by this path any more: looks for another",
   failed: "no direct path",

@@ -7,7 +7,7 @@
  *   holepunch       flag 1   id uint, then a count and so many pairs of relayAddress 6 ‖ peerAddress 6
  *   addresses4      flag 2   a count, then 6 bytes each; left out when there are none
  *   addresses6      flag 4   a count, then 18 bytes each; left out when there are none
- *   udx             flag 8   version uint 1, features uint (bit 0: reusableSocket), id uint, seq uint
+ *   udx             flag 8   version uint 1, features uint (bit 0: reusableSocket; bit 6, dnet's own: roams), id uint, seq uint
  *   secretStream    flag 16  version uint 1
  *   relayThrough    flag 32  version uint 1, flags uint 0, publicKey 32, token 32
  *   relayAddresses  flag 64  a count, then 6 bytes each
@@ -55,6 +55,8 @@ export interface RelayPair {
 /** Where the sender expects the stream's packets. */
 export interface UdxOffer {
   readonly reusableSocket: boolean;
+  /** It is a dnet that stays with the connection when either end's address changes; HyperDHT has no such thing, and ignores the bit. */
+  readonly roams: boolean;
   /** The sender's receiving stream, a u32. */
   readonly id: number;
   readonly seq: number;
@@ -74,6 +76,7 @@ const HAS_SECRET_STREAM = 16;
 const HAS_RELAY_THROUGH = 32;
 const HAS_RELAY_ADDRESSES = 64;
 const REUSABLE_SOCKET = 1;
+const ROAMS = 64;
 const INNER_VERSION = 1;
 
 const TOKEN_BYTES = 32;
@@ -154,9 +157,9 @@ function readHolepunchOffer(r: Reader): HolepunchOffer {
   return { id, relays };
 }
 
-function writeUdxOffer(w: Writer, { reusableSocket, id, seq }: UdxOffer): void {
+function writeUdxOffer(w: Writer, { reusableSocket, roams, id, seq }: UdxOffer): void {
   w.uint(INNER_VERSION)
-    .uint(reusableSocket ? REUSABLE_SOCKET : 0)
+    .uint((reusableSocket ? REUSABLE_SOCKET : 0) | (roams ? ROAMS : 0))
     .uint(id)
     .uint(seq);
 }
@@ -164,7 +167,8 @@ function writeUdxOffer(w: Writer, { reusableSocket, id, seq }: UdxOffer): void {
 function readUdxOffer(r: Reader): UdxOffer {
   r.uint(); // its version
   const features = r.uint();
-  return { reusableSocket: (features & REUSABLE_SOCKET) !== 0, id: r.uint(), seq: r.uint() };
+  const [reusableSocket, roams] = [(features & REUSABLE_SOCKET) !== 0, (features & ROAMS) !== 0];
+  return { reusableSocket, roams, id: r.uint(), seq: r.uint() };
 }
 
 function writeRelayThrough(w: Writer, { publicKey, token }: RelayThrough): void {

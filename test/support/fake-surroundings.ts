@@ -50,7 +50,7 @@ export class FakeSurroundings implements ListenerSurroundings {
   mainSocket = (): SocketName => "client";
   relays = () => this.serverRelays;
   isRelay = ({ host }: Address) => this.serverRelays.some(({ relayAddress }) => relayAddress.host === host);
-  freeStreamId = () => ++this.#streams;
+  streamFor = () => ++this.#streams;
 
   openSocket = (): SocketName => {
     const socket: SocketName = `punch-${++this.#opened}`;

@@ -116,7 +116,7 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
   get path(): "direct" | "relayed" | null {
     const { connection } = this.#line ?? {};
     if (!connection?.remote) return null;
-    return connection.isRelayed ? "relayed" : "direct";
+    return connection.path.isRelayed ? "relayed" : "direct";
   }
 
   /** Why it is relayed, or not there: a word of REASONS; null when it is direct, or that is still to be seen. */

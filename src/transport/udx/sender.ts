@@ -107,6 +107,18 @@ export class Sender {
     return this.#changedAt < 0;
   }
 
+  /** What is not acknowledged counts as lost, and the other end as just heard. */
+  retransmit(now: number): void {
+    const { flight } = this;
+    if (flight.span === 0) return;
+    this.#timers.advanced();
+    for (let seq = flight.first; seq < flight.next; seq++) {
+      if (flight.states[seq & flight.mask] === UNDER_WAY) this.#lose(seq);
+    }
+    this.#lost = 0;
+    this.#timers.progressed(now, this.roundTrip, flight.span, this.#mayLackTail);
+  }
+
   /** Whether the change of the remote is complete now, told once. */
   completedChange(): boolean {
     if (this.#changedAt < 0 || this.flight.first < this.#changedAt) return false;

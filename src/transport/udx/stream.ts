@@ -56,7 +56,9 @@ export class UdxStream implements Due {
   #hasToldEnd = false;
   #keepaliveMs = 0;
   #keepaliveAt = Infinity;
-  /** Of the packet that was received last. */
+  /** When any packet came for it last. */
+  heardAt = -Infinity;
+  /** Where that came from. */
   #cameBy: { socket: string; from: Address } | null = null;
   #relay: UdxStream | null = null;
   readonly #relayedBy = new Set<UdxStream>();
@@ -88,6 +90,11 @@ export class UdxStream implements Due {
   /** Whether that is where our packets go. */
   get isFromRemote(): boolean {
     return this.#cameBy !== null && this.#isRemote(this.#cameBy.socket, this.#cameBy.from);
+  }
+
+  /** Whether something of ours is not acknowledged. */
+  get isWaiting(): boolean {
+    return this.#sender.flight.span > 0;
   }
 
   /** What it measures; for people to look at. */
@@ -143,6 +150,21 @@ export class UdxStream implements Due {
     this.#host.wake(this);
   }
 
+  /** The same by another route than the stream's, which stays as it is. */
+  sendBy(route: Route, message: Uint8Array): void {
+    const used = this.#writer.route;
+    this.#writer.route = route;
+    this.send(message);
+    this.#writer.route = used;
+  }
+
+  /** What is not acknowledged is sent again at once: the way that it went by is gone. */
+  retransmit(now: number): void {
+    if (this.isClosed) return;
+    this.#sender.retransmit(now);
+    this.#host.wake(this);
+  }
+
   /** The owner has dealt with so many of the bytes it was given. */
   consumed(bytes: number): void {
     this.#receiver.consumed(bytes);
@@ -190,6 +212,7 @@ export class UdxStream implements Due {
     const isExpected = this.#relay ? this.#isRemote(socket, from) : socket === this.#writer.route?.socket;
     if (!isExpected && this.#isRejected(now, socket, from)) return;
     this.#cameBy = { socket, from };
+    this.heardAt = now;
     if (this.#relay) return this.#forward(now, this.#relay, packet);
     const type = typeOf(packet);
     if (type & HEARTBEAT) return this.#answer(now);

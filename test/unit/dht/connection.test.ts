@@ -26,13 +26,15 @@ class End implements ConnectionOwner {
       keepAliveMs: 5_000,
       open: (owner) => this.udx.createStream({ id, owner, firewall: () => !this.accepts }),
       onSooner: () => {},
+      onLost: () => {},
       onLeft: () => {},
       onClosed: () => this.told.push("forgotten"),
     });
     this.connection.owner = this;
   }
   start(now = 0): void {
-    this.connection.start(now, this.session, { socket: "client", to: address(3 - this.id), remoteId: 3 - this.id });
+    this.connection.path.agree(this.session, { reusableSocket: false, roams: false, id: 3 - this.id, seq: 0 });
+    this.connection.path.reached(now, { socket: "client", to: address(3 - this.id) });
   }
   opened(): void {
     this.told.push("opened");

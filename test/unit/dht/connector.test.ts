@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Address } from "../../../src/base/address.ts";
-import type { Path } from "../../../src/dht/connection-surroundings.ts";
+import type { Way } from "../../../src/dht/connection-surroundings.ts";
 import { Connector } from "../../../src/dht/connector.ts";
 import { SecurePayloads } from "../../../src/dht/secure-payloads.ts";
 import { Trace } from "../../../src/dht/trace.ts";
@@ -22,7 +22,7 @@ const FAR: Address = { host: "88.99.3.86", port: 4_000 };
 function connecting({ relayAddresses = [] as Address[], own = null as Address | null } = {}) {
   const around = new FakeSurroundings();
   around.own = own;
-  const paths: Path[] = [];
+  const paths: Way[] = [];
   const failures: string[] = [];
   const options = {
     keyPair: keyPair(2),
@@ -144,7 +144,7 @@ test("a relay's forged answer is not taken, and does not spoil the server's own"
   made.answer(bad!, new SeededRandom(3).bytes(100));
   expect([made.failures, made.paths]).toEqual([[], []]);
   made.answer(good!, fakeServer(SERVER, made.hello(), { firewall: FIREWALL.open }).answer);
-  expect(made.paths).toEqual([{ socket: "client", to: FAR, remoteId: 77 }]);
+  expect(made.paths).toEqual([{ socket: "client", to: FAR }]);
   expectIdle(made);
 });
 
@@ -203,7 +203,7 @@ test("a server that came before its answer is where it came from, but not by ano
   made.connector.reached(0, { socket: "server", to: node(7) });
   made.find(RELAY);
   made.answer(made.handshakes()[0]!, fakeServer(SERVER, made.hello(), {}).answer);
-  expect(made.paths).toEqual([{ socket: "server", to: node(7), remoteId: 77 }]);
+  expect(made.paths).toEqual([{ socket: "server", to: node(7) }]);
 });
 
 test("OM-36 who can be reached waits ten seconds for the server to come", () => {
@@ -237,7 +237,7 @@ test("OM-32 rounds: a near probe at once, then what is known, then the token bac
   expect(paths).toEqual([]); // whoever that is, it is not the server
   connector.probed(0, "punch-1", { ...FAR, port: 4_001 });
   connector.probed(0, "punch-1", FAR);
-  expect(paths).toEqual([{ socket: "punch-1", to: { ...FAR, port: 4_001 }, remoteId: 77 }]);
+  expect(paths).toEqual([{ socket: "punch-1", to: { ...FAR, port: 4_001 } }]);
   expectIdle({ ...made, around, connector, paths }, ["punch-1"]);
 });
 

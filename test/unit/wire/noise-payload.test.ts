@@ -46,7 +46,7 @@ const bytes = (hex: string) => Uint8Array.fromHex(hex);
 function ours({ udx, secretStream, relayThrough, ...rest }: Decoded): NoisePayload {
   return {
     ...rest,
-    udx: udx && { reusableSocket: udx.reusableSocket, id: udx.id, seq: udx.seq },
+    udx: udx && { reusableSocket: udx.reusableSocket, roams: false, id: udx.id, seq: udx.seq },
     secretStream: secretStream !== null,
     relayThrough: relayThrough && { publicKey: bytes(relayThrough.publicKey), token: bytes(relayThrough.token) },
   };
@@ -93,7 +93,8 @@ test("what the reference was asked to encode gives its bytes, here and in whole 
 });
 
 test("a stream id is a u32", () => {
-  const withId = (id: number) => encodeNoisePayload({ ...silent, udx: { reusableSocket: false, id, seq: 0 } });
+  const withId = (id: number) =>
+    encodeNoisePayload({ ...silent, udx: { reusableSocket: false, roams: true, id, seq: 0 } });
   expect(decodeNoisePayload(withId(2 ** 32 - 1))?.udx?.id).toBe(2 ** 32 - 1);
   expect(decodeNoisePayload(withId(2 ** 32))).toBeNull();
 });
