@@ -242,7 +242,7 @@ export class Call implements Seeker {
       round: this.#lastRound,
       connected: this.phase === "connected",
       punching: puncher.isPunching,
-      addresses: puncher.nat.addresses,
+      addresses: puncher.nat.toldAddresses,
       token: this.#around.isRelay(request.from) ? this.#secure.token(client.host) : null,
       remoteToken: said.token,
     });

@@ -10,6 +10,8 @@ export const WANTED_SAMPLES = 4;
 const LEAST_SAMPLES = 3;
 /** Full: the verdict stands. */
 const MAX_SAMPLES = 64;
+/** A NAT whose ports lie so near each other takes one after another; of random ones three do so once in half a million times. */
+const SEQUENCE_PORTS = 64;
 
 interface Hits {
   readonly address: Address;
@@ -19,7 +21,7 @@ interface Hits {
 export class NatClassifier {
   /** One of FIREWALL. */
   firewall: number;
-  /** Where others may reach us, as told to the peer: null while unknown; a random NAT's host has port 0. */
+  /** Where others may reach us: null while unknown; a random NAT's host has port 0. */
   addresses: readonly Address[] | null = null;
   readonly #isOpen: boolean;
   readonly #from: Address[] = [];
@@ -69,6 +71,22 @@ export class NatClassifier {
     else if (this.firewall === FIREWALL.consistent) {
       this.addresses = this.#fulls.filter(({ hits }, i) => hits >= 2 || i < 2).map(({ address }) => address);
     }
+  }
+
+  /**
+   * The same for the peer's ears. Differs: of a random NAT that takes one port after another the next one follows, with the host once
+   * more; a HyperDHT looks at the host alone.
+   */
+  get toldAddresses(): readonly Address[] | null {
+    return this.firewall === FIREWALL.random && this.addresses ? [...this.addresses, ...this.#next()] : this.addresses;
+  }
+
+  #next(): Address[] {
+    const { host } = this.#hosts[0]!.address;
+    const ports = this.#fulls.filter(({ address }) => address.host === host).map(({ address }) => address.port);
+    const next = Math.max(...ports) + 1;
+    const isSequence = ports.length >= LEAST_SAMPLES && next - Math.min(...ports) <= SEQUENCE_PORTS && next < 65_536;
+    return isSequence ? [{ host, port: next }] : [];
   }
 
   #verdict(): number {

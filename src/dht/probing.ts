@@ -2,7 +2,8 @@
  * The probes of one punching round: what is sent when, by what each side knows of its NAT. Source: hyperdht lib/holepuncher.js
  * `punch`; specification §13.5.
  *
- * Differs: nothing goes to addresses that the peer only named. The reference probes those twice, and so whomever a peer likes.
+ * Differs: nothing goes to addresses that the peer only named. The reference probes those twice, and so whomever a peer likes. And a
+ * random NAT that takes one port after another is probed where its next ports are: the peer's many sockets have those, one each.
  */
 import type { Address } from "../base/address.ts";
 import { type Random, randomUint32 } from "../base/random.ts";
@@ -18,6 +19,10 @@ const SPRAY_EVERY_MS = 20;
 const SOCKETS = 256;
 const SETTLE_MS = 100;
 const FIRST_PORT = 1_000;
+/** From the next port of a sequence on, as many as the peer has sockets, and as many again for what else passes its NAT. */
+const SEQUENCE_PORTS = 2 * SOCKETS;
+/** Prime to that, so that consecutive probes are far apart and all ports have their turn. */
+const SEQUENCE_STRIDE = 37;
 
 export interface ProbingOptions {
   readonly random: Random;
@@ -85,10 +90,19 @@ export class Probing {
   #toManyPorts(now: number): void {
     if (this.#sent === SPRAY) return this.#end();
     this.#sent++;
-    const { socket, verified, random, probe } = this.#options;
-    const port = FIRST_PORT + (randomUint32(random) % (65_536 - FIRST_PORT));
-    probe(socket, { host: verified[0]!.host, port }, "far");
+    const { socket, verified, probe } = this.#options;
+    probe(socket, { host: verified[0]!.host, port: this.#likelyPort() }, "far");
     this.#dueAt = now + SPRAY_EVERY_MS;
+  }
+
+  /** Of a random NAT: in turn one of those that come next, if it takes them in sequence, and any. */
+  #likelyPort(): number {
+    const { verified, random } = this.#options;
+    const next = verified.find(({ host, port }) => host === verified[0]!.host && port !== 0)?.port;
+    const isGuess = next === undefined || this.#sent % 4 === 0;
+    if (isGuess) return FIRST_PORT + (randomUint32(random) % (65_536 - FIRST_PORT));
+    const port = next + ((this.#sent * SEQUENCE_STRIDE) % SEQUENCE_PORTS);
+    return port < 65_536 ? port : FIRST_PORT + (port - 65_536);
   }
 
   #openMany(): void {

@@ -207,7 +207,7 @@ export class PunchRounds implements Requester {
       round: this.#round++,
       connected: false,
       punching,
-      addresses: isAbort ? null : nat.addresses,
+      addresses: isAbort ? null : nat.toldAddresses,
       remoteAddress,
       token,
       remoteToken: punching ? this.#serverToken : null,

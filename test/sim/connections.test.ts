@@ -84,6 +84,22 @@ for (const client of Object.keys(KINDS) as Kind[]) {
   }
 }
 
+test("OM-32 a NAT that takes one port after another is met by a steady one within a second, whoever calls", () => {
+  const SEQUENTIAL = { ...RANDOM, ports: { sequential: 1 } };
+  for (const seed of [1, 2, 3, 4, 5]) {
+    for (const steady of [KINDS.cone, LINUX]) {
+      for (const places of [[SEQUENTIAL, steady] as const, [steady, SEQUENTIAL] as const]) {
+        const world = new World(seed);
+        const [client, server] = places.map((place) => world.join(world.internet.addNat(place)));
+        const { publicKey } = listen(world.internet, server!);
+        const { tookMs, failure } = connect(world.internet, client!, publicKey);
+        expect([seed, failure]).toEqual([seed, undefined]);
+        expect(tookMs).toBeLessThan(1_000);
+      }
+    }
+  }
+});
+
 test("through loss of one datagram in ten every path that can be opened is, sooner or later", () => {
   let opened = 0;
   for (let seed = 1; seed <= 30; seed++) {
