@@ -1,7 +1,5 @@
 import { command } from "./command.ts";
-import { keyFileOption, networkOptions } from "./dht-options.ts";
-
-const { bootstrap } = networkOptions;
+import { peerOptions } from "./dht-options.ts";
 
 export const dhtExpose = command({
   name: "expose",
@@ -9,9 +7,10 @@ export const dhtExpose = command({
   details:
     "It prints the key and runs until Ctrl-C. Whoever knows the key reaches the port: it is as secret as what listens there.",
   arguments: [{ name: "PORT" }],
-  options: { "key-file": keyFileOption, bootstrap },
+  options: peerOptions,
   async run({ positionals: [text = ""], values }, context) {
-    const { parsePortArgument, shortKey, withPeer } = await import("./dht-streams.ts");
+    const { aborted, parsePortArgument, relaysOf, shortKey, withPeer } = await import("./dht-streams.ts");
+    const { reportPath } = await import("./path-report.ts");
     const { readKeyFile } = await import("./key-file.ts");
     const { formatPublicKey } = await import("../base/public-key.ts");
     const { exposePort } = await import("../io/gateway/tcp-bridge.ts");
@@ -19,11 +18,13 @@ export const dhtExpose = command({
     const chosen = values["key-file"] === undefined ? null : readKeyFile(values["key-file"]);
     const stop = context.stopSignal();
     const { terminal } = context;
+    const relays = relaysOf(values);
+    const trace = values.trace;
     await withPeer(values.bootstrap, context, async (gateway) => {
       const keyPair = chosen ?? gateway.defaultKeyPair;
       const expose = exposePort(port);
-      const server = gateway.createServer({}, (stream) => {
-        terminal.stderr.write(`${shortKey(stream.remotePublicKey)} connected\n`);
+      const server = gateway.createServer(relays, (stream) => {
+        reportPath(stream, terminal, { who: `${shortKey(stream.remotePublicKey)} connected, `, trace });
         void expose(stream);
       });
       await server.listen(keyPair);
@@ -41,9 +42,10 @@ export const dhtForward = command({
   summary: "Reach the port that a peer exposes by a TCP port of this machine",
   details: "It listens on 127.0.0.1 alone, and runs until Ctrl-C. Each TCP connection is one of its own to the peer.",
   arguments: [{ name: "KEY" }, { name: "PORT" }],
-  options: { "key-file": keyFileOption, bootstrap },
+  options: peerOptions,
   async run({ positionals: [keyText = "", portText = ""], values }, context) {
-    const { parseKeyArgument, parsePortArgument, withPeer } = await import("./dht-streams.ts");
+    const { aborted, parseKeyArgument, parsePortArgument, relaysOf, withPeer } = await import("./dht-streams.ts");
+    const { reportPath } = await import("./path-report.ts");
     const { readKeyFile } = await import("./key-file.ts");
     const { forwardPort } = await import("../io/gateway/tcp-bridge.ts");
     const key = parseKeyArgument(keyText);
@@ -51,9 +53,12 @@ export const dhtForward = command({
     const keyPair = values["key-file"] === undefined ? undefined : readKeyFile(values["key-file"]);
     const stop = context.stopSignal();
     const { terminal } = context;
+    const relays = relaysOf(values);
+    const trace = values.trace;
     await withPeer(values.bootstrap, context, async (gateway) => {
       const { port, close } = await forwardPort(wanted, () => {
-        const stream = gateway.connect(key, keyPair ? { keyPair } : {});
+        const stream = gateway.connect(key, { ...(keyPair && { keyPair }), ...relays });
+        reportPath(stream, terminal, { who: "connected: ", trace });
         stream.on("failure", ({ code, message }) => terminal.stderr.write(`${code}: ${message}\n`));
         return stream;
       });
@@ -64,9 +69,3 @@ export const dhtForward = command({
     });
   },
 });
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return signal.aborted
-    ? Promise.resolve()
-    : new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-}

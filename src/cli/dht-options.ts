@@ -21,6 +21,19 @@ export const keyFileOption = {
   description: "the key to use, as dnet dht keygen made it",
 } as const;
 
+/** Of those that connect peers. */
+export const peerOptions = {
+  "key-file": keyFileOption,
+  relay: {
+    type: "string",
+    isRepeated: true,
+    placeholder: "KEY",
+    description: "a relay that carries it until there is a direct path, or where there is none",
+  },
+  trace: { type: "boolean", description: "print what is done to reach the other side" },
+  bootstrap: networkOptions.bootstrap,
+} as const satisfies Options;
+
 /** For the help of those that take a topic or target. */
 export const TARGET_HELP =
   "64 hex characters, 52 of z-base-32, or any other text, which stands for its BLAKE2b-256. What is used is printed.";

@@ -46,6 +46,17 @@ export function parsePortArgument(text: string): number {
   throw new UsageError("BAD_ARGUMENT", `${printable(text) || "an empty word"} is no port; expected 1 to 65535`, "22");
 }
 
+/** What `--relay` says, as a connection or a server takes it. Throws UsageError. */
+export function relaysOf({ relay }: { readonly relay: readonly string[] }): { readonly relayThrough?: Uint8Array[] } {
+  return relay.length > 0 ? { relayThrough: relay.map(parseKeyArgument) } : {};
+}
+
+export function aborted(signal: AbortSignal): Promise<void> {
+  return signal.aborted
+    ? Promise.resolve()
+    : new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
 /** Standard input goes in, what comes goes to standard output; resolves when both are done. Throws DnetError when it fails. */
 export async function pipe(stream: SecretSocket, { terminal, stdin }: Context): Promise<void> {
   void send(stream, stdin());

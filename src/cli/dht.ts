@@ -8,6 +8,7 @@ import { dhtKeygen } from "./dht-keygen.ts";
 import { dhtLookup } from "./dht-lookup.ts";
 import { dhtPing } from "./dht-ping.ts";
 import { dhtPut } from "./dht-put.ts";
+import { dhtRelay } from "./dht-relay.ts";
 import { dhtNode } from "./gateway.ts";
 
 export const dht = group({
@@ -26,6 +27,7 @@ export const dht = group({
     dhtListen,
     dhtExpose,
     dhtForward,
+    dhtRelay,
     dhtNode,
   ],
 });

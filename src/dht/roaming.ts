@@ -128,12 +128,10 @@ export class Roaming {
     this.#say(path, PING, number);
   }
 
-  /** A way that may be better: asks until it is answered. Returns the one that was being tried, if it was another. */
-  try(now: number, way: Way): Way | null {
-    const before = this.#tried?.way ?? null;
+  /** A way that may be better, in place of the one that was tried before: asks until it is answered. */
+  try(now: number, way: Way): void {
     this.#tried = { way, left: TRIES, dueAt: now };
     this.#askTried(now);
-    return before && before.socket !== way.socket ? before : null;
   }
 
   /** Our own address may be another: asks at once. */

@@ -8,7 +8,7 @@ import { type Address, sameAddress } from "../base/address.ts";
 import type { NoiseSession } from "../crypto/noise.ts";
 import type { UdxStream } from "../transport/udx/stream.ts";
 import type { UdxOffer } from "../wire/noise-payload.ts";
-import type { Path, Way } from "./connection-surroundings.ts";
+import { isPunchSocket, type Path, type Way } from "./connection-surroundings.ts";
 import { sameBytes } from "./peer.ts";
 import type { Relaying } from "./relaying.ts";
 import type { SocketName } from "./requests.ts";
@@ -121,6 +121,7 @@ export class StreamPath {
       this.#trace.note(now, "relayed", path.to);
       return this.#connect(now, path);
     }
+    this.#leave(now, "next"); // one way at a time is tried
     this.#roaming?.try(now, path);
     this.#owner.sooner();
   }
@@ -150,9 +151,9 @@ export class StreamPath {
       this.#endRelaying(now);
       this.#connect(now, path);
     } else if (this.#roaming) {
-      const before = this.#roaming.try(now, path);
-      if (before) this.#owner.left(now, before.socket);
+      if (this.#nextSocket !== socket) this.#leave(now, "next");
       this.#nextSocket = socket;
+      this.#roaming.try(now, path);
       this.#owner.sooner();
     } else if (this.isRelayed) this.#upgrade(now, path);
     else this.#owner.left(now, socket);
@@ -248,6 +249,7 @@ export class StreamPath {
 
   /** To a path that both ends are heard by. */
   #move(now: number, path: Path): void {
+    if (isPunchSocket(path.socket) && path.socket !== this.#directSocket && path.socket !== this.#nextSocket) return;
     const isRelay = this.isRelay(path.socket, path.to);
     this.#trace.note(now, isRelay ? "relayed" : this.isRelayed ? "upgraded" : "moved", path.to);
     this.#stream.changeRemote(now, path);

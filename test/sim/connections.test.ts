@@ -59,6 +59,16 @@ class World {
     return node;
   }
 
+  /** A node that relays, or says that it does and admits nobody. */
+  relay(admitsAll: boolean): Uint8Array {
+    const node = this.join(null);
+    const relay = node.node.connections.createRelay();
+    return listen(this.internet, node, {
+      admits: () => admitsAll,
+      accept: (key, connection) => relay.accept(key, connection),
+    }).publicKey;
+  }
+
   pair(client: Kind, server: Kind): { client: SimDhtNode; server: SimDhtNode } {
     return { client: this.join(this.nat(client)), server: this.join(this.nat(server)) };
   }
@@ -209,18 +219,17 @@ class Call {
     readonly internet: Internet,
     readonly node: SimDhtNode,
     readonly server: SimServer,
+    relayThrough: Uint8Array | null,
   ) {
     this.end = new SimEnd(internet);
     this.keyPair = keyPairFromSeed(internet.freshRandom().bytes(32));
     const { random } = internet;
-    const told = { keyPair: this.keyPair, remotePublicKey: server.publicKey, relayAddresses: [] };
+    const { publicKey: remotePublicKey } = server;
+    const ways = { relayAddresses: [], fastOpen: true, localConnection: true, relayThrough };
+    const told = { keyPair: this.keyPair, remotePublicKey, ...ways };
     node.dht.input((now) => {
       const { end } = this;
-      end.connection = node.node.connections.connect(
-        now,
-        { ...told, fastOpen: true, localConnection: true, relayThrough: null },
-        end,
-      );
+      end.connection = node.node.connections.connect(now, told, end);
       for (let i = 0, count = 1 + random.below(5); i < count; i++) {
         this.words.push(`${i} ${"word ".repeat(random.below(random.chance(0.2) ? 2_000 : 10))}`);
         end.connection.send(now, new TextEncoder().encode(this.words[i]));
@@ -278,14 +287,17 @@ function goWild(seed: number): void {
     };
     const home = place();
     const server = world.join(home);
-    const client = world.join(random.chance(0.1) ? home : place());
+    const away = random.chance(0.1) ? home : place();
+    const client = world.join(away);
     const keyPair = keyPairFromSeed(internet.freshRandom().bytes(32));
-    const listening = listen(internet, server, { keyPair });
+    const relay = random.chance(0.4) ? world.relay(random.chance(0.8)) : null;
+    const relayThrough = random.chance(0.5) ? relay : null;
+    const listening = listen(internet, server, { keyPair, relayThrough });
     const weather = { loss: random.between(0, 0.3), duplication: random.between(0, 0.2) };
     Object.assign(internet.conditions, weather, { reordering: random.between(0, 0.3), reorderMs: 60 });
 
     const calls: Call[] = [];
-    const call = () => calls.push(new Call(internet, client, listening));
+    const call = () => calls.push(new Call(internet, client, listening, random.chance(0.7) ? relay : null));
     call();
     for (let i = random.below(4); i > 0; i--) internet.after(random.between(0, 3_000), call);
     for (let i = random.below(3); i > 0; i--) {
@@ -295,7 +307,7 @@ function goWild(seed: number): void {
       internet.after(random.between(0, 10_000), () => {
         server.host.restart();
         server.start();
-        begin(internet, server, { keyPair, ends: listening.ends });
+        begin(internet, server, { keyPair, ends: listening.ends, relayThrough });
       });
     }
     if (random.chance(0.1)) {
@@ -304,6 +316,10 @@ function goWild(seed: number): void {
         client.host.restart();
         client.start();
       });
+    }
+    for (const nat of [home, away]) {
+      if (nat && random.chance(0.2)) internet.after(random.between(0, 15_000), () => nat.reboot());
+      if (nat && random.chance(0.2)) internet.after(random.between(0, 15_000), () => nat.renumber());
     }
     internet.runFor(15_000);
     internet.runUntil(() => calls.every(({ isOver }) => isOver), 150_000);

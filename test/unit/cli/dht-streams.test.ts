@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Testnet, testnet } from "../../../src/index.ts";
 import { until } from "../../support/until.ts";
 import { dnet, FakeTerminal } from "./fake-context.ts";
@@ -71,6 +74,40 @@ test("a TCP port that one side exposes is reached by a port of the other, as oft
     expect((await done).exitCode).toBe(0);
   }
   echo.close();
+});
+
+test("OM-34 a relay carries those whose keys it was given, and both sides are told by which path they talk", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "dnet-relay-"));
+  const keys: string[] = [];
+  for (const name of ["one", "two"]) {
+    const made = await dnet(["dht", "keygen", join(directory, name)]);
+    keys.push(keyIn(made.stdout));
+  }
+  const relaying = start(["dht", "relay", "--admit", keys[0]!, "--admit", keys[1]!, "--bootstrap", bootstrap]);
+  const relay = await until("it relays", () => keyIn(relaying.terminal.output));
+  const own = (name: string) => ["--relay", relay, "--key-file", join(directory, name), "--bootstrap", bootstrap];
+  const listening = start(["dht", "listen", ...own("one")], "from the one that waits");
+  await until("it listens", () => keyIn(listening.terminal.errors));
+  const connecting = await dnet(["dht", "connect", keys[0]!, "--trace", ...own("two")], { stdin: "from the other" });
+  expect([connecting.exitCode, connecting.stdout]).toEqual([0, "from the one that waits"]);
+  expect(connecting.stderr).toMatch(/ ms {2}asks a relay to join us \(/);
+  expect(connecting.stderr).toMatch(/connected: direct, to 127\.0\.0\.1:\d+\n/); // on one machine there is always a direct path
+  expect((await listening.done).stdout).toBe("from the other");
+  relaying.stop();
+  expect((await relaying.done).exitCode).toBe(0);
+  rmSync(directory, { recursive: true });
+});
+
+test("OM-34 a relay for nobody, or for some and for all, is refused", async () => {
+  const all = ["--admit", "0".repeat(64), "--admit-all"];
+  for (const [words, code] of [
+    [[], "NOBODY_ADMITTED"],
+    [all, "OPTION_CONFLICT"],
+    [["--admit", "abc"], "BAD_ARGUMENT"],
+  ] as const) {
+    const { exitCode, stderr } = await dnet(["dht", "relay", ...words, "--bootstrap", bootstrap]);
+    expect([exitCode, stderr.split(":")[0]]).toEqual([2, `error ${code}`]);
+  }
 });
 
 test("OM-14 a key that nobody listens under ends in an error that says what to check", async () => {
