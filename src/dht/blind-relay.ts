@@ -18,12 +18,13 @@ import {
   decodePair,
   decodeUnpair,
   encodePair,
+  encodeUnpair,
   type Pair,
 } from "../wire/blind-relay.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import { sameBytes } from "./peer.ts";
 
-/** Of one peer, joined and waiting together. Full: the next one is refused, and that peer's channel with it. */
+/** Of one peer, joined and waiting together. Full: the next one is refused. */
 const MAX_PAIRS_PER_PEER = 64;
 /** Of all peers. Full: likewise. */
 const MAX_PAIRS = 4_096;
@@ -123,7 +124,7 @@ export class BlindRelay {
   #pair(now: number, session: Session, channel: Channel, pair: Pair): void {
     if (this.#waiting.has(keyOf(pair, pair.isInitiator))) return; // as the reference: the first one stands
     const isFull = session.halves.size >= MAX_PAIRS_PER_PEER || this.#joined + this.#waiting.size >= MAX_PAIRS;
-    if (isFull) return channel.close(now);
+    if (isFull) return channel.send(now, BLIND_RELAY.unpair, encodeUnpair(pair)); // a HyperDHT waits until its time is up
     const half: Half = { session, pair, dueAt: now + PAIRING_MS, stream: null };
     session.halves.add(half);
     const other = this.#waiting.get(keyOf(pair, !pair.isInitiator));

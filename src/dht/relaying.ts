@@ -5,7 +5,7 @@
 import type { Address } from "../base/address.ts";
 import { sameAddress } from "../base/address.ts";
 import { type Channel, Mux } from "../transport/mux.ts";
-import { BLIND_RELAY, BLIND_RELAY_PROTOCOL, decodePair, encodePair } from "../wire/blind-relay.ts";
+import { BLIND_RELAY, BLIND_RELAY_PROTOCOL, decodePair, decodeUnpair, encodePair } from "../wire/blind-relay.ts";
 import type { RelayThrough } from "../wire/noise-payload.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import type { Path } from "./connection-surroundings.ts";
@@ -83,8 +83,10 @@ export class Relaying {
   }
 
   #onMessage(now: number, type: number, payload: Uint8Array): void {
-    const pair = type === BLIND_RELAY.pair ? decodePair(payload) : null;
     const { through, isInitiator } = this.#options;
+    const unpair = type === BLIND_RELAY.unpair ? decodeUnpair(payload) : null;
+    if (unpair && sameBytes(unpair.token, through.token)) return this.#connection.destroy(now); // it is full
+    const pair = type === BLIND_RELAY.pair ? decodePair(payload) : null;
     const { remote } = this.#connection;
     const isOurs = pair && pair.isInitiator === isInitiator && sameBytes(pair.token, through.token);
     if (!isOurs || !remote || this.path || this.#isOver) return;
