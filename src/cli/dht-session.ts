@@ -45,7 +45,8 @@ export async function withNode<Result>(
   { gateways, terminal }: Context,
   use: (session: DhtSession) => Promise<Result>,
 ): Promise<Result> {
-  const gateway = await gateways.create({ bootstrap, port: 0, ephemeral: true, quickFirewall: false });
+  const options = { bootstrap, port: 0, ephemeral: true, quickFirewall: false, portMapping: false };
+  const gateway = await gateways.create(options);
   const session = new DhtSession(gateway, timeoutMs, new LiveLine(terminal));
   try {
     return await use(session);

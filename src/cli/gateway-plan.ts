@@ -91,6 +91,7 @@ function planNodes(values: GatewayValues, count: number): GatewayPlan {
       ...(host !== undefined && { host: parseBind("host", host) }),
       ...(port !== undefined && { port: parsePort(port, 0), anyPort: false }),
       ...((ephemeral || persistent) && { ephemeral }),
+      ...(values["no-port-mapping"] && { portMapping: false }),
     },
     publicAddress: null,
     bootstrap,

@@ -11,6 +11,8 @@ export interface NodeView {
   readonly seenAs: string | null;
   /** Where strangers reach it; null when they do not, or that is not known. */
   readonly remoteAddress: string | null;
+  /** What its router lets strangers in by, as that says; null when there is none. */
+  readonly mapping: { readonly address: string; readonly protocol: string } | null;
   /** Hex; null while it is ephemeral. */
   readonly id: string | null;
   readonly isReady: boolean;
@@ -32,7 +34,7 @@ export interface Rates {
 }
 
 export function viewNode(gateway: Gateway, node: number): NodeView {
-  const { host, port } = gateway;
+  const { host, port, portMapping } = gateway;
   const [address, remote] = [gateway.address(), gateway.remoteAddress()];
   const { routes = 0, announcements = 0, mutables = 0, immutables = 0 } = gateway.stats?.stored ?? {};
   return {
@@ -40,6 +42,7 @@ export function viewNode(gateway: Gateway, node: number): NodeView {
     address: address && formatAddress(address),
     seenAs: host === null ? null : formatAddress({ host, port }),
     remoteAddress: remote && formatAddress(remote),
+    mapping: portMapping && { address: formatAddress(portMapping.external), protocol: portMapping.protocol },
     id: gateway.id?.toHex() ?? null,
     isReady: gateway.bootstrapped,
     isPersistent: !gateway.ephemeral,
@@ -107,13 +110,14 @@ function whereText({ remoteAddress, seenAs, nat }: NodeView): string | null {
   return nat === "random" ? `seen as ${seenAs.replace(/:0$/, "")}, by each node at another port` : `seen as ${seenAs}`;
 }
 
-/** What is worth a line of its own when it changes: `persistent · NAT open`. */
+/** What is worth a line of its own when it changes: `persistent · NAT open · mapped 192.0.2.5:1776 (PCP)`. */
 export function stateText(nodes: readonly NodeView[]): string {
   const troubles = [
     some(nodes, ({ isOnline }) => !isOnline, "offline"),
     some(nodes, ({ isOnline, isDegraded }) => isOnline && isDegraded, "degraded"),
   ];
-  return [persistenceText(nodes), natText(nodes), ...troubles].filter((part) => part !== null).join(" · ");
+  const parts = [persistenceText(nodes), natText(nodes), mappingText(nodes), ...troubles];
+  return parts.filter((part) => part !== null).join(" · ");
 }
 
 /** `persistent · NAT open · 153 nodes · 12 records · 230 req/s · in 14 kB/s out 40 kB/s` */
@@ -144,6 +148,14 @@ function natText(nodes: readonly NodeView[]): string {
   for (const { nat } of nodes) counts.set(nat, (counts.get(nat) ?? 0) + 1);
   const parts = [...counts].map(([nat, count]) => (count === nodes.length ? nat : `${count} ${nat}`));
   return `NAT ${parts.join(", ")}`;
+}
+
+/** `mapped 192.0.2.5:1776 (PCP)`; of several nodes `3 mapped`. */
+function mappingText(nodes: readonly NodeView[]): string | null {
+  const mappings = nodes.flatMap(({ mapping }) => mapping ?? []);
+  const [first] = mappings;
+  if (!first) return null;
+  return nodes.length === 1 ? `mapped ${first.address} (${first.protocol})` : `${mappings.length} mapped`;
 }
 
 function some(nodes: readonly NodeView[], is: (view: NodeView) => boolean, word: string): string | null {

@@ -19,6 +19,7 @@ export const gatewayOptions = {
   nodes: { type: "string", placeholder: "N", default: "1", description: "so many nodes in this process, up to 256" },
   persistent: { type: "boolean", description: "store records as soon as the port is seen to be open" },
   ephemeral: { type: "boolean", description: "never store records for others" },
+  "no-port-mapping": { type: "boolean", description: "do not ask the router to let others in to the port" },
 } as const satisfies Options;
 
 export type GatewayValues = Values<typeof gatewayOptions>;
@@ -34,6 +35,9 @@ export const gateway = command({
     "",
     "A node begins ephemeral: it answers, but stores nothing for others. After 20 minutes it becomes persistent if others",
     "reach its port; with --persistent it looks at once.",
+    "",
+    "Behind a router it asks that to let others in to the port, by PCP, NAT-PMP or UPnP, and takes that back when it ends; not in",
+    "a network whose addresses are all private. --no-port-mapping leaves the router alone.",
     "",
     "The first node of a network, a bootstrap node, needs the address at which others reach it, and keeps its port:",
     "  dnet gateway --bootstrap --host 192.0.2.1       on the first machine, port 1776",

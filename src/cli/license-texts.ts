@@ -3,8 +3,6 @@
 import ownText from "../../LICENSE" with { type: "text" };
 import ciphersText from "../../node_modules/@noble/ciphers/LICENSE" with { type: "text" };
 import { version as ciphersVersion } from "../../node_modules/@noble/ciphers/package.json";
-import curvesText from "../../node_modules/@noble/curves/LICENSE" with { type: "text" };
-import { version as curvesVersion } from "../../node_modules/@noble/curves/package.json";
 import hashesText from "../../node_modules/@noble/hashes/LICENSE" with { type: "text" };
 import { version as hashesVersion } from "../../node_modules/@noble/hashes/package.json";
 import { version as ownVersion } from "../../package.json";
@@ -21,7 +19,6 @@ export interface Notice {
 export const notices: readonly Notice[] = [
   { name: "dnet", version: ownVersion, license: "MIT", text: ownText },
   { name: "@noble/ciphers", version: ciphersVersion, license: "MIT", text: ciphersText },
-  { name: "@noble/curves", version: curvesVersion, license: "MIT", text: curvesText },
   { name: "@noble/hashes", version: hashesVersion, license: "MIT", text: hashesText },
   { name: "bun", version: Bun.version, license: "MIT, and others for what it links", text: bunText },
 ];

@@ -11,7 +11,7 @@ import type { HolepunchPayload } from "../wire/holepunch-payload.ts";
 import { FIREWALL, type NoisePayload, PAYLOAD_ERROR, type RelayThrough } from "../wire/noise-payload.ts";
 import type { ServerRelay } from "./announcer.ts";
 import type { Seeker } from "./connection.ts";
-import { type ConnectionSurroundings, isPunchSocket, type Way } from "./connection-surroundings.ts";
+import { type ConnectionSurroundings, isPunchSocket, mappedFor, type Way } from "./connection-surroundings.ts";
 import { Holepuncher, isAmong } from "./holepuncher.ts";
 import type { SocketName } from "./requests.ts";
 import { SecurePayloads } from "./secure-payloads.ts";
@@ -149,7 +149,8 @@ export class Call implements Seeker {
       const socket = from.isDirect ? request.socket : this.#around.mainSocket();
       return this.#connect(now, { socket, to: client });
     }
-    if (this.#around.publicAddress() || !this.#options.punches) return; // the client comes to us
+    const isReached = this.#around.publicAddress() ?? mappedFor(client.host, this.#around);
+    if (isReached || !this.#options.punches) return; // the client comes to us
     const onExhausted = (at: number) => this.cancel(at);
     this.#puncher = new Holepuncher(now, this.#around, { isInitiator: false, onExhausted });
     // In one network with the client, it comes by our own address; otherwise the relay is to see the socket that punches.

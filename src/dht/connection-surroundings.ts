@@ -6,12 +6,22 @@ import type { SocketName } from "./requests.ts";
 
 export interface ConnectionSurroundings extends PunchSurroundings {
   query(now: number, options: QueryOptions, owner: QueryOwner): Query;
-  /** Where strangers reach us; null when they do not. */
+  /** Where strangers reach us, and see us when we ask; null when they do not. */
   publicAddress(): Address | null;
+  /** Where they reach us by our router's port mapping; null when they do not. What we ask they see come from elsewhere. */
+  mappedAddress(): Address | null;
   /** Ours on our own networks, with the server socket's port. */
   localAddresses(): readonly Address[];
   /** The socket that our requests leave from. */
   mainSocket(): SocketName;
+}
+
+/**
+ * Our router's mapping, if the peer at `host` can use it: null for one behind the same router, as not all of those turn packets round.
+ */
+export function mappedFor(host: string, around: ConnectionSurroundings): Address | null {
+  const mapped = around.mappedAddress();
+  return mapped?.host === host ? null : mapped;
 }
 
 /** Whether it was opened to punch with: it belongs to one peer, and no other may come in by it. */

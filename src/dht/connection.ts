@@ -130,8 +130,12 @@ export class Connection implements Due {
     return this.stream.isConnected;
   }
 
+  /**
+   * The answer to a handshake is made with the server's key, so whoever called knows as soon as there is a path; that a client has its
+   * key, only its first frame shows, for a handshake can be repeated by anyone.
+   */
   get isOpen(): boolean {
-    return this.#channel?.isOpen ?? false;
+    return this.#channel !== null && (this.isInitiator || this.#channel.isOpen);
   }
 
   /** Whether packets may be kept until there are keys; beyond, they have to be sent again. */
@@ -149,6 +153,7 @@ export class Connection implements Due {
     this.#isFull = false; // or not, if this fills the stream
     for (const message of this.#waiting.splice(0)) this.#channel.send(now, message);
     this.#waitingBytes = 0;
+    if (this.isInitiator) this.owner.opened(now, this);
     if (this.#isEnding) this.#end(now);
     else if (wasFull && !this.#isFull) this.owner.writable(now, this);
     // What came early is heard last: whoever answers it must not overtake what waited.
@@ -271,7 +276,9 @@ export class Connection implements Due {
       if (!this.stream.isClosed && !this.stream.write(bytes)) this.#isFull = true;
     },
     writeUnordered: (_now, datagram) => this.stream.send(datagram),
-    opened: (now) => this.owner.opened(now, this),
+    opened: (now) => {
+      if (!this.isInitiator) this.owner.opened(now, this);
+    },
     message: (now, message) => {
       this.path.used(now);
       this.owner.message(now, this, message);

@@ -342,8 +342,8 @@ export class Connections {
   }
 
   #probed(now: number, socket: SocketName, from: Address): void {
-    if (!isPunchSocket(socket)) return;
     for (const dial of this.#dials.values()) if (dial.probed(now, socket, from)) return;
+    if (!isPunchSocket(socket)) return;
     for (const { listener } of this.#servers.values()) if (listener.probed(socket, from)) return;
   }
 

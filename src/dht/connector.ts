@@ -93,9 +93,9 @@ export class Connector implements Requester {
    * first that comes, and so whoever guesses the port can lead the stream astray.
    */
   probed(now: number, socket: SocketName, from: Address): boolean {
-    if (!this.#rounds?.has(socket)) return false;
+    if (!this.#rounds?.has(socket) || !this.#rounds.isServerAt(from.host)) return false;
     this.#trace.note(now, "probe", from);
-    if (this.#rounds.isServerAt(from.host)) this.#connect(now, { socket, to: from });
+    this.#connect(now, { socket, to: from });
     return true;
   }
 

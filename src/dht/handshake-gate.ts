@@ -1,6 +1,7 @@
 /**
- * What strangers may make us spend on handshakes: agreeing on keys takes 3.6 ms (measured), so it is rationed before it begins. One
- * network gets at most half, so it alone starves nobody; all together get a third of a core.
+ * What strangers may make us spend on handshakes: agreeing on keys takes 0.65 ms (measured), and what is kept of each for ten
+ * seconds 20 KB, so it is rationed before it begins. One network gets at most half, so it alone starves nobody; all together get a
+ * tenth of a core.
  */
 import { prefix24 } from "../base/ip4.ts";
 import { type Random, randomUint32 } from "../base/random.ts";

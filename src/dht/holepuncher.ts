@@ -6,6 +6,7 @@ import { type Address, sameAddress } from "../base/address.ts";
 import type { Random } from "../base/random.ts";
 import { FIREWALL } from "../wire/noise-payload.ts";
 import { INTERNAL } from "../wire/rpc.ts";
+import { isPunchSocket } from "./connection-surroundings.ts";
 import { NatClassifier, WANTED_SAMPLES } from "./nat-classifier.ts";
 import { Probing, type Reach } from "./probing.ts";
 import type { PendingRequest, Reply, Requester, Requests, SocketName } from "./requests.ts";
@@ -94,14 +95,20 @@ export class Holepuncher implements Requester {
   constructor(
     now: number,
     around: PunchSurroundings,
-    options: { readonly isInitiator: boolean; readonly onExhausted: (now: number) => void },
+    options: {
+      readonly isInitiator: boolean;
+      /** Where the peer reaches our server socket, whatever the NAT does: then that is the one that waits for it. */
+      readonly mapped?: Address | null;
+      readonly onExhausted: (now: number) => void;
+    },
   ) {
     this.#around = around;
     this.#isInitiator = options.isInitiator;
     this.#onExhausted = options.onExhausted;
-    this.nat = new NatClassifier(around.isOpen());
-    this.socket = around.openSocket();
-    this.#sample(now);
+    const { mapped = null } = options;
+    this.nat = new NatClassifier(around.isOpen() || mapped !== null, mapped);
+    this.socket = mapped ? "server" : around.openSocket();
+    if (!mapped) this.#sample(now);
   }
 
   /** What the peer said of itself. `verifiedHost`: where it has just shown that it receives. */
@@ -132,10 +139,15 @@ export class Holepuncher implements Requester {
     this.#conclude(now);
   }
 
-  /** What a punch takes of the ration: null when both NATs keep their ports. */
+  /** What a punch takes of the ration: null when both NATs keep their ports, or one side is reached by everyone. */
   get #kind(): keyof typeof MOST_PUNCHES | null {
+    if (this.#isEitherOpen) return null;
     if (this.nat.firewall === FIREWALL.random) return "sockets";
     return this.remoteFirewall === FIREWALL.random ? "ports" : null;
+  }
+
+  get #isEitherOpen(): boolean {
+    return this.nat.firewall === FIREWALL.open || this.remoteFirewall === FIREWALL.open;
   }
 
   /** Whether as many punches of this kind are under way as may be. */
@@ -146,14 +158,14 @@ export class Holepuncher implements Requester {
   /** Begins to probe. Nothing: there is no address that probes may go to, or both NATs are random. */
   punch(now: number): "punching" | "busy" | "nothing" {
     const { random, punchRation, openSocket, probe } = this.#around;
-    const isLocalRandom = this.nat.firewall === FIREWALL.random;
-    const isRemoteRandom = this.remoteFirewall === FIREWALL.random;
+    const isLocalRandom = this.nat.firewall === FIREWALL.random && !this.#isEitherOpen;
+    const isRemoteRandom = this.remoteFirewall === FIREWALL.random && !this.#isEitherOpen;
     const kind = this.#kind;
     if (kind && !punchRation.take(kind)) return "busy";
     this.#taken = kind;
     this.#probing = Probing.start(now, {
       random,
-      isInitiator: this.#isInitiator,
+      isInitiator: this.#isInitiator || this.remoteFirewall === FIREWALL.open, // an open peer only waits for us
       isLocalRandom,
       isRemoteRandom,
       socket: this.socket,
@@ -176,7 +188,7 @@ export class Holepuncher implements Requester {
     if (this.isDestroyed) return;
     this.isDestroyed = true;
     for (const each of new Set([this.socket, ...(this.#probing?.sockets ?? [])])) {
-      if (each !== socket) this.#around.closeSocket(each);
+      if (each !== socket && isPunchSocket(each)) this.#around.closeSocket(each);
     }
     this.#forgetPings(now);
     this.#returnRation();

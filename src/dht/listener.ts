@@ -32,7 +32,7 @@ import {
   type CallSurroundings,
   type RelayedRequest,
 } from "./call.ts";
-import type { Way } from "./connection-surroundings.ts";
+import { mappedFor, type Way } from "./connection-surroundings.ts";
 import type { SocketName } from "./requests.ts";
 
 /** Clients that were answered and have not come. Full: handshakes are ignored, and their clients try again. */
@@ -183,7 +183,7 @@ export class Listener implements CallOwner {
     const streamId = error === PAYLOAD_ERROR.none ? this.#around.streamFor(remotePublicKey, payload.udx!) : 0;
     const { relayThrough: publicKey } = this.#options;
     const relayThrough = publicKey && { publicKey, token: this.#around.random.bytes(32) };
-    const answer = noise.send(this.#answerPayload(id, error, streamId, relayThrough));
+    const answer = noise.send(this.#answerPayload(id, error, streamId, relayThrough, from.client));
     if (!answer || !noise.session) return null;
     const parts = { id, streamId, payload, session: noise.session, answer, from, relayThrough };
     const call = new Call(now, parts, this.#options, this.#around, this);
@@ -217,8 +217,14 @@ export class Listener implements CallOwner {
     return payload && remotePublicKey ? { noise, payload, remotePublicKey } : null;
   }
 
-  #answerPayload(id: number, error: number, streamId: number, relayThrough: RelayThrough | null): Uint8Array {
-    const own = this.#around.publicAddress();
+  #answerPayload(
+    id: number,
+    error: number,
+    streamId: number,
+    relayThrough: RelayThrough | null,
+    client: Address,
+  ): Uint8Array {
+    const own = this.#around.publicAddress() ?? mappedFor(client.host, this.#around);
     const relays = this.#around.relays();
     const relayAddresses = [...(own ? [own] : []), ...relays.map(({ relayAddress }) => relayAddress)].slice(0, RELAYS);
     const locals = this.#options.sharesLocalAddresses ? this.#around.localAddresses() : [];

@@ -22,7 +22,7 @@ export class NatClassifier {
   /** One of FIREWALL. */
   firewall: number;
   /** Where others may reach us: null while unknown; a random NAT's host has port 0. */
-  addresses: readonly Address[] | null = null;
+  addresses: readonly Address[] | null;
   readonly #isOpen: boolean;
   readonly #from: Address[] = [];
   /** By hits, most first; of equal hits the older first. */
@@ -30,9 +30,10 @@ export class NatClassifier {
   readonly #fulls: Hits[] = [];
   #isFrozen = false;
 
-  /** `isOpen`: strangers reach this node, so no NAT is in the way. */
-  constructor(isOpen: boolean) {
+  /** `isOpen`: strangers reach this node, so no NAT is in the way. `mapped`: at this address, where that is not where they see it. */
+  constructor(isOpen: boolean, mapped: Address | null = null) {
     this.#isOpen = isOpen;
+    this.addresses = mapped && [mapped];
     this.firewall = isOpen ? FIREWALL.open : FIREWALL.unknown;
   }
 

@@ -128,7 +128,8 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
         isOpen: () => !this.isFirewalled,
         recentNodes: () => [...this.contacts.table.nodes()].reverse(),
         query: (now, question, owner) => this.#ask(now, question, owner),
-        publicAddress: () => this.remoteAddress,
+        publicAddress: () => this.#ownAddress,
+        mappedAddress: () => this.#reachability.mapped.reached,
         localAddresses: () => options.localHosts().map((host) => ({ host, port: this.#serverPort })),
         mainSocket: () => (this.isFirewalled ? "client" : "server"),
       },
@@ -183,16 +184,21 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
     return this.#upkeep.health.isDegraded;
   }
 
-  /** Open: strangers reach us. Consistent: all see one address. Random: each sees another port. */
+  /** Open: strangers reach us, be it by a port mapping. Consistent: all see one address. Random: each sees another port. */
   get firewall(): "open" | "consistent" | "random" | "unknown" {
     const { host, port } = this.contacts.sampler;
-    if (!this.isFirewalled) return "open";
+    if (!this.isFirewalled || this.#reachability.mapped.reached) return "open";
     if (host === null) return "unknown";
     return port === 0 ? "random" : "consistent";
   }
 
   /** Where strangers reach us; null when they do not, or it is not known. */
   get remoteAddress(): Address | null {
+    return this.#ownAddress ?? this.#reachability.mapped.reached;
+  }
+
+  /** The same, if it is also where they see us. */
+  get #ownAddress(): Address | null {
     const { host, port } = this.contacts.sampler;
     return host !== null && port === this.#serverPort && !this.isFirewalled ? { host, port } : null;
   }
@@ -261,6 +267,11 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
   /** The machine slept, as the shell knows from another clock; or its network is another. */
   wakeUp(now: number): void {
     this.#upkeep.wakeUp(now);
+  }
+
+  /** Our router lets strangers in to the server socket at `address`, as it says; null: no longer. */
+  mapped(now: number, address: Address | null): void {
+    this.#reachability.mapped.claim(now, address);
   }
 
   /** An address of this machine came or went. */

@@ -9,7 +9,7 @@ import { MODE } from "../wire/handshake.ts";
 import { decodeRelayedHolepunch, encodeRelayedHolepunch } from "../wire/holepunch.ts";
 import type { HolepunchPayload } from "../wire/holepunch-payload.ts";
 import { FIREWALL, PAYLOAD_ERROR, type RelayPair } from "../wire/noise-payload.ts";
-import type { ConnectionSurroundings } from "./connection-surroundings.ts";
+import { type ConnectionSurroundings, mappedFor } from "./connection-surroundings.ts";
 import type { Agreed } from "./handshaker.ts";
 import { Holepuncher } from "./holepuncher.ts";
 import type { Reason } from "./reasons.ts";
@@ -74,7 +74,8 @@ export class PunchRounds implements Requester {
     this.#onFailed = onFailed;
     this.#server = options.agreed.server;
     const onExhausted = (at: number) => onFailed(at, "HOLEPUNCH_ABORTED");
-    this.#puncher = new Holepuncher(now, around, { isInitiator: true, onExhausted });
+    const mapped = mappedFor(this.#server.host, around);
+    this.#puncher = new Holepuncher(now, around, { isInitiator: true, mapped, onExhausted });
     if (options.fastOpen) this.#probe();
     this.#probeRound(now, { isFirst: true });
   }

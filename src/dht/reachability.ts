@@ -4,12 +4,12 @@
  * id and stores records. Source: dht-rpc index.js `_bootstrap`, `_updateNetworkState`, `_checkIfFirewalled`; specification §4.2.
  */
 import type { Address } from "../base/address.ts";
-import { addressKey } from "../base/ip4.ts";
-import { INTERNAL } from "../wire/rpc.ts";
 import type { Bootstrap } from "./bootstrap.ts";
 import type { Contacts } from "./contacts.ts";
-import { NatSampler } from "./nat-sampler.ts";
+import { MappedAddress } from "./mapped-address.ts";
+import type { NatSampler } from "./nat-sampler.ts";
 import { nodeId, sameBytes } from "./peer.ts";
+import { PortProbe, pingNat } from "./port-probe.ts";
 import type { Query, QueryOwner } from "./query.ts";
 import type { PendingRequest, Reply, Requester, Requests, SocketName } from "./requests.ts";
 
@@ -18,10 +18,6 @@ export const STABLE_TICKS = 240;
 export const MORE_STABLE_TICKS = 720;
 /** A node that is to be persistent, and could not be, tries once a minute. */
 const RETRY_TICKS = 12;
-/** Nodes that are asked to ping our server socket. */
-const PROBES = 5;
-/** So many of them must get through; one when fewer were asked. */
-const LEAST_PONGS = 3;
 
 export interface ReachabilityOptions {
   readonly contacts: Contacts;
@@ -38,39 +34,29 @@ export interface ReachabilityOptions {
   /** Walks towards our own id, for this object. */
   readonly walk: (now: number, owner: QueryOwner) => void;
   readonly refresh: (now: number) => void;
-  readonly onEvent: (event: "ready" | "persistent" | "ephemeral") => void;
+  readonly onEvent: (event: "ready" | "persistent" | "ephemeral" | "natUpdate") => void;
 }
 
 type Phase = "idle" | "resolving" | "first-walk" | "first-probe" | "second-walk" | "ready";
 
-interface Probe {
-  readonly onlyFirewall: boolean;
-  readonly sampler: NatSampler;
-  /** As the sampler in use had it when the probe began. */
-  readonly believed: Address;
-  readonly asked: number;
-  readonly hosts: ReadonlySet<string>;
-  readonly pending: Set<PendingRequest>;
-  /** Of those hosts the ones whose datagrams arrived on the server socket meanwhile. */
-  readonly heard: Set<string>;
-  readonly pongs: Reply[];
-}
-
 export class Reachability implements Requester, QueryOwner {
   isEphemeral = true;
   isFirewalled: boolean;
+  /** A way in that our router makes; it changes nothing of the above. */
+  readonly mapped: MappedAddress;
   readonly #options: ReachabilityOptions;
   #phase: Phase = "idle";
   #stableTicks: number;
   #triedTicks = 0;
   /** The public host that was checked last; the same one is not checked again. */
   #checkedHost: string | null = null;
-  #probe: Probe | null = null;
+  #probe: PortProbe | null = null;
   #quickTest: "untried" | PendingRequest | "passed" | "off";
 
   constructor(options: ReachabilityOptions) {
     this.#options = options;
     this.isFirewalled = options.isFirewalled;
+    this.mapped = new MappedAddress({ ...options, onChange: () => options.onEvent("natUpdate") });
     this.#stableTicks = options.stableTicks;
     const isQuick = options.isFirewalled && options.quickFirewall && options.isEphemeral !== false;
     this.#quickTest = isQuick ? "untried" : "off";
@@ -99,6 +85,7 @@ export class Reachability implements Requester, QueryOwner {
 
   /** A tick of 5 s has passed. */
   tick(now: number): void {
+    this.mapped.tick(now);
     if (!this.isReady || !this.isEphemeral) return;
     if (this.#options.isEphemeral === false) {
       // Differs: the reference tries just once to be what it was told to be.
@@ -114,7 +101,8 @@ export class Reachability implements Requester, QueryOwner {
   }
 
   /** After sleep nothing is sure: perhaps the machine was carried elsewhere. */
-  wakeUp(): void {
+  wakeUp(now: number): void {
+    this.mapped.check(now);
     this.#stableTicks = MORE_STABLE_TICKS;
     this.#checkedHost = null;
     if (!this.#isAdaptive || this.isEphemeral) return;
@@ -125,6 +113,7 @@ export class Reachability implements Requester, QueryOwner {
   /** Our address is another: whether strangers reach us there is to be seen. */
   moved(now: number): void {
     const { isFirewalled, isEphemeral, onEvent } = this.#options;
+    this.mapped.check(now);
     if (!this.isReady) return;
     this.#checkedHost = null;
     this.#stableTicks = Math.min(this.#stableTicks, this.#options.stableTicks);
@@ -138,28 +127,28 @@ export class Reachability implements Requester, QueryOwner {
 
   /** A datagram arrived on that socket. */
   heard(socket: SocketName, from: Address): void {
-    if (socket === "server" && this.#probe?.hosts.has(from.host)) this.#probe.heard.add(from.host);
+    this.#probe?.heard(socket, from);
+    this.mapped.heard(socket, from);
   }
 
   replied(now: number, _query: Query, reply: Reply): void {
-    if (this.#quickTest === "untried") this.#quickTest = this.#pingNat(now, reply.from);
+    const { requests, port } = this.#options;
+    if (this.#quickTest === "untried") this.#quickTest = pingNat(now, requests, reply.from, port(), this);
   }
 
   finished(now: number): void {
     const isForced = this.#options.isEphemeral === false;
-    if (this.#phase === "second-walk" || (this.#quickTest !== "passed" && !isForced)) return this.#ready();
+    if (this.#phase === "second-walk" || (this.#quickTest !== "passed" && !isForced)) return this.#ready(now);
     this.#phase = "first-probe";
     this.#update(now, { onlyFirewall: !isForced });
   }
 
-  answered(now: number, request: PendingRequest, reply: Reply): void {
+  answered(_now: number, request: PendingRequest): void {
     if (request === this.#quickTest) this.#quickTest = "passed";
-    if (this.#probe?.pending.has(request)) this.#probe.pongs.push(reply);
-    this.#probed(now, request);
   }
 
-  failed(now: number, request: PendingRequest): void {
-    this.#probed(now, request);
+  failed(): void {
+    // The quick test has not passed.
   }
 
   #walk(now: number, phase: "first-walk" | "second-walk"): void {
@@ -167,8 +156,9 @@ export class Reachability implements Requester, QueryOwner {
     this.#options.walk(now, this);
   }
 
-  #ready(): void {
+  #ready(now: number): void {
     this.#phase = "ready";
+    if (!this.mapped.reached) this.mapped.check(now); // now there are nodes to ask
     this.#options.onEvent("ready");
   }
 
@@ -186,31 +176,17 @@ export class Reachability implements Requester, QueryOwner {
     else this.#adopt(now, sampler, { host, port }, onlyFirewall);
   }
 
-  /** Asks nodes to ping our server socket: those whose answers arrive there show that it is open. */
   #startProbe(now: number, believed: Address, onlyFirewall: boolean): void {
-    const { contacts, bootstrap } = this.#options;
-    const nodes: Address[] = contacts.table.recent(PROBES);
-    if (nodes.length < PROBES) nodes.push(...bootstrap.addresses(now));
-    const distinct = [...new Map(nodes.map((node) => [addressKey(node), node])).values()];
-    if (distinct.length === 0) return this.#updated(now, false);
-    const shared = { onlyFirewall, believed, asked: distinct.length, sampler: new NatSampler() };
-    const hosts = new Set(distinct.map(({ host }) => host));
-    this.#probe = { ...shared, hosts, pending: new Set(), heard: new Set(), pongs: [] };
-    for (const node of distinct) this.#probe.pending.add(this.#pingNat(now, node));
-  }
-
-  #probed(now: number, request: PendingRequest): void {
-    const probe = this.#probe;
-    if (!probe?.pending.delete(request) || probe.pending.size > 0) return;
-    this.#probe = null;
-    const pongs = probe.pongs.filter(({ from }) => probe.heard.has(from.host));
-    for (const { to } of pongs) probe.sampler.add(to);
-    const isOpen =
-      pongs.length >= (probe.asked >= PROBES ? LEAST_PONGS : 1) &&
-      probe.sampler.host === this.#options.contacts.sampler.host &&
-      probe.sampler.port === this.#options.port();
-    if (isOpen) this.#adopt(now, probe.sampler, probe.believed, probe.onlyFirewall);
-    else this.#updated(now, false);
+    this.#probe = PortProbe.start(now, {
+      ...this.#options,
+      port: this.#options.port(),
+      onDone: (at, found) => {
+        this.#probe = null;
+        if (found && found.host === this.#options.contacts.sampler.host) this.#adopt(at, found, believed, onlyFirewall);
+        else this.#updated(at, false);
+      },
+    });
+    if (!this.#probe) this.#updated(now, false);
   }
 
   /** Our port is open. */
@@ -234,12 +210,6 @@ export class Reachability implements Requester, QueryOwner {
   #updated(now: number, changed: boolean): void {
     if (this.#phase !== "first-probe") return;
     if (changed) this.#walk(now, "second-walk");
-    else this.#ready();
-  }
-
-  #pingNat(now: number, to: Address): PendingRequest {
-    const port = this.#options.port();
-    const value = Uint8Array.of(port, port >>> 8);
-    return this.#options.requests.start(now, { to, isInternal: true, command: INTERNAL.pingNat, value }, this);
+    else this.#ready(now);
   }
 }

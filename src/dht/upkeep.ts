@@ -67,7 +67,7 @@ export class Upkeep {
     this.#pingIn(2);
     this.#refreshTicks = 1;
     this.start(now);
-    reachability.wakeUp();
+    reachability.wakeUp(now);
     if (this.health.reset()) onEvent("networkUpdate");
     onEvent("wakeup");
   }

@@ -33,6 +33,7 @@ export class FakeSurroundings implements ListenerSurroundings {
   readonly queries: Asked[] = [];
   nodes: Address[] = [1, 2, 3, 4, 5, 6].map(node);
   own: Address | null = null;
+  mapped: Address | null = null;
   local: Address[] = [];
   serverRelays: ServerRelay[] = [];
   readonly #answered = new Set<Sent>();
@@ -46,6 +47,7 @@ export class FakeSurroundings implements ListenerSurroundings {
   isOpen = () => this.own !== null;
   recentNodes = () => this.nodes;
   publicAddress = () => this.own;
+  mappedAddress = () => this.mapped;
   localAddresses = () => this.local;
   mainSocket = (): SocketName => "client";
   relays = () => this.serverRelays;

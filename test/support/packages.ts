@@ -12,6 +12,7 @@ export const PROGRAMS: { readonly [program: string]: string } = {
   fish: "fish",
   wg: "wireguard-tools",
   "wireguard-go": "wireguard-go",
+  miniupnpd: "miniupnpd-nftables",
 };
 
 /** Installs what is missing, as root on Debian; returns the programs that are still missing. */

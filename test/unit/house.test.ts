@@ -9,7 +9,7 @@ const ROOT = join(import.meta.dir, "../..");
 const LAYERS = [
   ["base"],
   ["crypto", "wire"],
-  ["transport", "tunnel"],
+  ["transport", "tunnel", "portmap"],
   ["dht"],
   ["overlay"],
   ["roles"],

@@ -11,6 +11,7 @@ import { type KeyPair, keyPairFromSeed } from "../../crypto/ed25519.ts";
 import type { Connection } from "../../dht/connection.ts";
 import * as operations from "../../dht/operations.ts";
 import { type Reply, TIMEOUT_MS } from "../../dht/requests.ts";
+import type { Mapping } from "../../portmap/port-mapper.ts";
 import { INTERNAL } from "../../wire/rpc.ts";
 import type { DhtEvent, DhtHost } from "../dht-host.ts";
 import { systemRandom } from "../entropy.ts";
@@ -25,6 +26,7 @@ import {
 } from "./options.ts";
 import { Pending } from "./pending.ts";
 import type { QueryStream } from "./query-stream.ts";
+import { rehearseSoon } from "./rehearsal.ts";
 import { Relay, type RelayOptions } from "./relay.ts";
 import { SecretSocket } from "./secret-socket.ts";
 import { Server, type ServerOptions } from "./server.ts";
@@ -167,6 +169,11 @@ export class Gateway extends EventEmitter<GatewayEvents> {
   /** Where strangers reach us; null when they do not, or it is not known. */
   remoteAddress(): Address | null {
     return this.#host?.node.remoteAddress ?? null;
+  }
+
+  /** What the router in front of us lets strangers in by, as it says; null when there is none. */
+  get portMapping(): Mapping | null {
+    return this.#life.portMapping?.current ?? null;
   }
 
   /** Nodes of the routing table, most recently heard first: what to save, and to give as `nodes` next time. */
@@ -347,7 +354,7 @@ export class Gateway extends EventEmitter<GatewayEvents> {
     life.check();
     const later = (begin: (host: DhtHost) => void) =>
       relayAddresses.length > 0 ? life.use(begin) : life.useNetwork(begin);
-    return new SecretSocket({
+    const socket = new SecretSocket({
       publicKey: keyPair.publicKey,
       remotePublicKey: publicKey,
       isInitiator: true,
@@ -360,6 +367,8 @@ export class Gateway extends EventEmitter<GatewayEvents> {
         return opening.connection!;
       },
     });
+    rehearseSoon();
+    return socket;
   }
 
   /** Closes the sockets until `resume`; what is under way fails with IO_SUSPENDED. */

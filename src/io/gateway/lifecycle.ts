@@ -11,6 +11,7 @@ import type { DatagramSocket } from "../datagram-socket.ts";
 import { type DhtEvent, DhtHost, type DhtSockets } from "../dht-host.ts";
 import { drive } from "../drive.ts";
 import { resolveIp4 } from "../endpoints.ts";
+import { PortMapping } from "../port-mapping.ts";
 import { openUdpSocket } from "../udp-socket.ts";
 import { watchNetwork } from "./local-network.ts";
 import type { CheckedOptions } from "./options.ts";
@@ -23,6 +24,8 @@ export class Lifecycle {
   readonly opened: Promise<DhtHost>;
   isSuspended = false;
   isDestroyed = false;
+  /** Null while none is wanted. */
+  portMapping: PortMapping | null = null;
   /** Called when it is destroyed, for what would wait for ever then. */
   readonly ending = new Set<(why: DnetError) => void>();
   readonly #options: CheckedOptions;
@@ -73,11 +76,12 @@ export class Lifecycle {
 
   /** Closes the sockets; what is under way fails. */
   suspend(): Promise<void> {
-    return this.#inTurn((host) => {
+    return this.#inTurn(async (host) => {
       if (this.isSuspended || this.isDestroyed) return;
       this.isSuspended = true;
       host.suspend();
       this.#gateway.emit("suspend");
+      await this.portMapping?.release();
     });
   }
 
@@ -89,6 +93,7 @@ export class Lifecycle {
       const ports = [server.address.port, ...this.#options.ports];
       host.resume(await this.#openSockets(ports, [client.address.port, 0]));
       this.isSuspended = false;
+      this.#mapPort(host);
       this.#gateway.emit("resume");
     });
   }
@@ -102,6 +107,7 @@ export class Lifecycle {
     const why = destroyed();
     this.#ready.reject(why);
     for (const end of this.ending) end(why);
+    await this.portMapping?.release();
   }
 
   /** One after another, in the order of the calls: each finds the sockets as the one before left them. */
@@ -122,16 +128,35 @@ export class Lifecycle {
       resolve: resolveIp4,
       onEvent: (event) => {
         if (event.type === "ready") this.#ready.resolve();
+        // We are seen elsewhere, or were offline: the router may have restarted.
+        if (event.type === "natUpdate" || event.type === "networkUpdate") this.#refreshMapping();
         onEvent(event);
       },
     });
     this.host = host;
     this.#stopWatching = watchNetwork(TICK_MS, () => {
       this.input((now, node) => node.networkChanged(now));
+      this.#refreshMapping();
       this.#gateway.emit("network-change");
     });
+    this.#mapPort(host);
     queueMicrotask(() => this.#gateway.emit("listening"));
     return host;
+  }
+
+  #mapPort(host: DhtHost): void {
+    if (!this.#options.mapsPort || this.isDestroyed) return;
+    const { port } = host.sockets.server.address;
+    this.portMapping = new PortMapping({
+      host: this.#options.host,
+      port,
+      isPublic: this.#options.node.isPublic,
+      onChange: (mapping) => host.input((now) => host.node.mapped(now, mapping?.external ?? null)),
+    });
+  }
+
+  #refreshMapping(): void {
+    if (!this.isSuspended) this.portMapping?.refresh();
   }
 
   /** Each on the first of its ports that is free. Throws DnetError, and leaves none open, when one cannot be had. */

@@ -76,12 +76,18 @@ export interface GatewayOptions {
    * public address, may be on it.
    */
   readonly hardened?: boolean;
+  /**
+   * Ask the router in front of this machine, if there is one, to let strangers in to our port (PCP, NAT-PMP, UPnP), and no longer when
+   * this ends. Left out: true where a bootstrap node may be on the public internet, unless `firewalled` is false.
+   */
+  readonly portMapping?: boolean;
 }
 
 export interface CheckedOptions {
   readonly host: string;
   readonly ports: readonly number[];
   readonly keyPair: KeyPair;
+  readonly mapsPort: boolean;
   readonly node: DhtNodeOptions;
 }
 
@@ -110,6 +116,7 @@ const KINDS: { readonly [name in keyof GatewayOptions]-?: Kind | "special" } = {
   connectionKeepAlive: [0, 3_600_000],
   filterNode: "function",
   hardened: "boolean",
+  portMapping: "boolean",
 };
 
 /** Throws DnetError. `publicAddress` is a bootstrapper's own. */
@@ -118,23 +125,25 @@ export function checkOptions(options: GatewayOptions, publicAddress: Address | n
   const host = options.host ?? "0.0.0.0";
   if (ip4Number(host) < 0) throw refused("host", host, "an IPv4 address of this machine, or 0.0.0.0 for all");
   const bootstrap = (options.bootstrap ?? PUBLIC_BOOTSTRAP).map((entry) => parseBootstrap(entry));
-  const known = [...bootstrap, ...(publicAddress ? [publicAddress] : [])];
+  const mayBePublic = ({ host }: { readonly host: string }) => ip4Number(host) < 0 || !isBogon(host);
+  const isFirewalled = options.firewalled ?? true;
   const keyPair = options.keyPair ?? keyPairFromSeed(options.seed ?? systemRandom.bytes(32));
   const { maxSize, maxAge } = options;
   return {
     host,
     ports: portsToTry(options),
     keyPair,
+    mapsPort: options.portMapping ?? (isFirewalled && bootstrap.some(mayBePublic)),
     node: {
       random: systemRandom,
       unixOriginMs: Date.now() - now,
       bootstrap,
       nodes: (options.nodes ?? []).map((node) => checkAddress("nodes", node)),
       isEphemeral: options.ephemeral ?? (options.adaptive === false ? true : null),
-      isFirewalled: options.firewalled ?? true,
+      isFirewalled,
       quickFirewall: options.quickFirewall ?? true,
       publicAddress,
-      isPublic: options.hardened ?? known.some(({ host }) => ip4Number(host) < 0 || !isBogon(host)),
+      isPublic: options.hardened ?? [...bootstrap, ...(publicAddress ? [publicAddress] : [])].some(mayBePublic),
       concurrency: options.concurrency ?? 10,
       maxWindow: options.maxWindow ?? 80,
       maxPingDelayMs: options.maxPingDelay ?? 10_000,

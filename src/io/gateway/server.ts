@@ -10,6 +10,7 @@ import type { NoisePayload } from "../../wire/noise-payload.ts";
 import type { DhtHost } from "../dht-host.ts";
 import { pickRelay } from "./arguments.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import { rehearseSoon } from "./rehearsal.ts";
 import { SecretSocket } from "./secret-socket.ts";
 import type { Relays } from "./settings.ts";
 
@@ -83,7 +84,9 @@ export class Server extends EventEmitter<ServerEvents> {
     if (this.#keyPair) throw new DnetError("ALREADY_LISTENING", "this server listens already", { failure: "usage" });
     this.#keyPair = keyPair;
     try {
-      await this.#life.use((host) => this.#listen(host, keyPair));
+      const listening = this.#life.use((host) => this.#listen(host, keyPair));
+      rehearseSoon();
+      await listening;
     } catch (error) {
       this.#keyPair = null;
       throw error;

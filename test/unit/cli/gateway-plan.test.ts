@@ -136,3 +136,8 @@ test("options that make no sense together are refused, with what to do instead",
     expect(refusal(words).hint).not.toBeNull();
   }
 });
+
+test("the router is left alone when it is to be, and otherwise asked where that makes sense", () => {
+  expect(plan("").options.portMapping).toBeUndefined();
+  expect(plan("--no-port-mapping").options.portMapping).toBe(false);
+});

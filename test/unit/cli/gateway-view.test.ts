@@ -15,6 +15,7 @@ const OPEN: NodeView = {
   address: "0.0.0.0:1776",
   seenAs: "192.0.2.1:1776",
   remoteAddress: "192.0.2.1:1776",
+  mapping: null,
   id: "0123456789abcdef".repeat(4),
   isReady: true,
   isPersistent: true,
@@ -47,6 +48,12 @@ test("several nodes are counted by what they are", () => {
     "2 of 3 persistent, 1 starting · NAT 2 open, 1 unknown · 0 to 153 nodes · 24 records · 0 req/s · in 0 B/s out 0 B/s",
   );
   expect(stateText([OPEN, OPEN])).toBe("2 of 2 persistent · NAT open");
+});
+
+test("a mapping at the router is shown with how it was had", () => {
+  const mapping = { address: "192.0.2.1:49737", protocol: "PCP" };
+  expect(stateText([{ ...OPEN, mapping }])).toBe("persistent · NAT open · mapped 192.0.2.1:49737 (PCP)");
+  expect(stateText([{ ...OPEN, mapping }, OPEN])).toBe("2 of 2 persistent · NAT open · 1 mapped");
 });
 
 test("trouble belongs to the state, and a table that grows does not", () => {

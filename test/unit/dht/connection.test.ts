@@ -105,6 +105,15 @@ test("OM-15 what is sent before there is a path goes out first, also when the ot
   expect(b.told).toEqual(["opened", "first", "hello", "answer"]);
 });
 
+test("OM-15 whoever called is open with the path, before anything has come by it; whoever was called, with the first frame", () => {
+  const [a, b] = pair();
+  a.start();
+  b.start();
+  expect([a.told, a.connection.isOpen, b.told, b.connection.isOpen]).toEqual([["opened"], true, [], false]);
+  run([a, b]);
+  expect([a.told, b.told, b.connection.isOpen]).toEqual([["opened"], ["opened"], true]);
+});
+
 test("OM-15 what waits beyond a mebibyte says so, and that there is room is told once, when there is", () => {
   const [a, b] = pair();
   expect(a.connection.send(0, new Uint8Array(1 << 19))).toBe(true);

@@ -19,9 +19,14 @@ const SERVER = keyPair(1);
 const RELAY = node(1);
 const FAR: Address = { host: "88.99.3.86", port: 4_000 };
 
-function connecting({ relayAddresses = [] as Address[], own = null as Address | null } = {}) {
+function connecting({
+  relayAddresses = [] as Address[],
+  own = null as Address | null,
+  mapped = null as Address | null,
+} = {}) {
   const around = new FakeSurroundings();
   around.own = own;
+  around.mapped = mapped;
   const paths: Way[] = [];
   const failures: string[] = [];
   const options = {
@@ -68,8 +73,8 @@ function expectIdle({ around, connector }: ReturnType<typeof connecting>, socket
 }
 
 /** One that found its server behind a NAT and was answered, with the server's words for each round. */
-function punching(fields: Partial<NoisePayload> = {}) {
-  const made = connecting();
+function punching(fields: Partial<NoisePayload> = {}, mapped: Address | null = null) {
+  const made = connecting({ mapped });
   made.find(RELAY);
   const holepunch = { id: 3, relays: [{ relayAddress: RELAY, peerAddress: node(9) }] };
   const { answer, session } = fakeServer(SERVER, made.hello(), { holepunch, ...fields });
@@ -88,6 +93,14 @@ function punching(fields: Partial<NoisePayload> = {}) {
   };
   return { ...made, rounds, heard, say };
 }
+
+test("OM-14 the first message is made while the server is looked for, or when a node that leads to it is known", () => {
+  const { connector } = connecting();
+  expect(connector.deadline()).toBe(10);
+  connector.advance(10);
+  expect(connector.deadline()).toBe(30_000);
+  expect(connecting({ relayAddresses: [RELAY] }).handshakes()).toHaveLength(1);
+});
 
 test("OM-14 it asks every node that knows the server, two at a time, with the same bytes from the same socket", () => {
   const { find, handshakes, run, failures } = connecting();
@@ -304,4 +317,22 @@ test("OM-36 cancelled in any phase it leaves nothing and says nothing", () => {
     expect([made.failures, made.paths]).toEqual([[], []]);
     expectIdle(made);
   }
+});
+
+test("with a port mapping it tells a server where it is reached, and goes on where the server comes in by it", () => {
+  const mapped = { ...US, port: 49_737 };
+  const { connector, rounds, heard, paths, around } = punching({}, mapped);
+  expect(rounds()[0]!.socket).toBe("server");
+  expect(heard(rounds()[0]!)).toMatchObject({ firewall: FIREWALL.open, addresses: [mapped] });
+  expect(connector.probed(0, "server", { host: "203.0.113.66", port: 4_000 })).toBe(false);
+  expect(paths).toEqual([]);
+  const from = { ...FAR, port: 4_001 };
+  expect(connector.probed(0, "server", from)).toBe(true);
+  expect([paths, around.sockets.size]).toEqual([[{ socket: "server", to: from }], 0]);
+});
+
+test("a server behind the same router is not told of the mapping there", () => {
+  const { rounds, heard } = punching({}, { host: FAR.host, port: 49_737 });
+  expect(rounds()[0]!.socket).toBe("punch-1");
+  expect(heard(rounds()[0]!).firewall).toBe(FIREWALL.unknown);
 });

@@ -7,9 +7,9 @@ import { FakeSurroundings, node, US } from "../../support/fake-surroundings.ts";
 const PEER: Address = { host: "88.99.3.86", port: 4_000 };
 const { unknown, consistent, random } = FIREWALL;
 
-function puncher(around = new FakeSurroundings()) {
+function puncher(around = new FakeSurroundings(), mapped: Address | null = null, isInitiator = true) {
   let exhausted = 0;
-  const made = new Holepuncher(0, around, { isInitiator: true, onExhausted: () => exhausted++ });
+  const made = new Holepuncher(0, around, { isInitiator, mapped, onExhausted: () => exhausted++ });
   const analyses: Analysis[] = [];
   const analyse = (mayReopen: boolean) => made.analyse(around.wire.now, mayReopen, (_, each) => analyses.push(each));
   const meet = (firewall: number, verifiedHost: string | null = PEER.host) =>
@@ -111,4 +111,27 @@ test("OM-33 a punch that nobody answers ends by itself", () => {
   made.punch(0);
   for (let now = made.deadline(); now < Infinity; now = made.deadline()) made.advance(now);
   expect([exhausted(), around.probes.length]).toEqual([1, 10]);
+});
+
+test("with a port mapping it waits on the server socket, is open at once, and closes nothing that is not its own", () => {
+  const mapped = { ...US, port: 49_737 };
+  const { made, around, analyses, analyse, meet } = puncher(new FakeSurroundings(), mapped);
+  expect([made.socket, made.nat.firewall, made.nat.addresses]).toEqual(["server", FIREWALL.open, [mapped]]);
+  meet(random);
+  analyse(true);
+  expect(analyses).toEqual([{ isStable: true, isReopened: false }]);
+  expect(made.punch(0)).toBe("punching");
+  made.settle(0, null);
+  expect([around.wire.sent, around.sockets.size]).toEqual([[], 0]);
+});
+
+test("to an open peer a random NAT needs one socket, and goes first", () => {
+  const { made, around, analyse, meet } = puncher(new FakeSurroundings(), null, false);
+  meet(FIREWALL.open);
+  analyse(true);
+  around.answerPings(everyNodeAnother);
+  expect(made.punch(0)).toBe("punching");
+  made.advance(0);
+  expect(around.probes).toEqual([{ socket: "punch-1", to: PEER, reach: "far" }]);
+  expect(around.sockets.size).toBe(1);
 });

@@ -197,6 +197,24 @@ test("who can be reached is connected to at once: an open client where the relay
   expect([told, around.sockets.size]).toEqual([["expected", connected, "expected", connected], 0]);
 });
 
+test("by a port mapping clients come to us, though those that we ask see us elsewhere; not one behind the same router", () => {
+  const mapped = { host: "5.9.17.34", port: 49_737 };
+  const answered = (peerAddress: Address) => {
+    const server = listening();
+    server.around.mapped = mapped;
+    const client = fakeClient(2, SERVER.publicKey);
+    const [answer] = server.greet(client.hello, { peerAddress });
+    const { firewall, holepunch, addresses4, relayAddresses } = client.receive(answer!.value.noise);
+    return { firewall, punches: holepunch !== null, addresses4, relayAddresses, sockets: server.around.sockets.size };
+  };
+  expect(answered(CLIENT)).toEqual({
+    ...{ firewall: FIREWALL.open, punches: false, addresses4: [mapped], relayAddresses: [mapped, RELAY], sockets: 0 },
+  });
+  expect(answered({ host: mapped.host, port: 9 })).toEqual({
+    ...{ firewall: FIREWALL.unknown, punches: true, addresses4: [], relayAddresses: [RELAY], sockets: 1 },
+  });
+});
+
 test("OM-36 a client of another version, or without a stream, gets an error and nothing else", () => {
   const { told, greet, around } = listening();
   const client = fakeClient(2, SERVER.publicKey, { udx: null });

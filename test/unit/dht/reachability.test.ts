@@ -352,7 +352,7 @@ test("OM-35 a node that wakes up is ephemeral again, looks after an hour, and ke
   const standing = ready({ isFirewalled: false });
   standing.ticks(STABLE_TICKS);
   expect(standing.state).toBe("persistent, open");
-  standing.reachability.wakeUp();
+  standing.reachability.wakeUp(standing.wire.now);
   expect([standing.state, standing.events]).toEqual(["ephemeral, open", ["ready", "persistent", "ephemeral"]]);
   standing.ticks(MORE_STABLE_TICKS - 1);
   expect(standing.state).toBe("ephemeral, open");
@@ -365,7 +365,7 @@ test("one that was told to be persistent stays it through sleep", () => {
   standing.reachability.start(0);
   standing.hear(3);
   standing.walkEnds();
-  standing.reachability.wakeUp();
+  standing.reachability.wakeUp(standing.wire.now);
   expect(standing.state).toBe("persistent, open");
 });
 

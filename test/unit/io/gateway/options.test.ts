@@ -73,6 +73,22 @@ test("OM-45 what is left out is as hyperdht has it", () => {
   expect(check({ bootstrap: [], adaptive: false, ephemeral: false }).node.isEphemeral).toBe(false);
 });
 
+test("the router is asked for a mapping where the network may be the public one, unless told otherwise", () => {
+  const maps = (options: GatewayOptions) => check(options).mapsPort;
+  expect(maps({})).toBe(true);
+  for (const entry of ["88.99.3.86:1776", "node.example.org:1776"]) {
+    expect(maps({ bootstrap: ["10.0.0.1:1776", entry] })).toBe(true);
+    expect(maps({ bootstrap: [entry], portMapping: false })).toBe(false);
+    expect(maps({ bootstrap: [entry], firewalled: false })).toBe(false);
+  }
+  for (const entry of ["127.0.0.1:1776", "192.168.1.1:1776", "192.0.2.1:1776"]) {
+    expect(maps({ bootstrap: [entry] })).toBe(false);
+    expect(maps({ bootstrap: [entry], hardened: true })).toBe(false);
+    expect(maps({ bootstrap: [entry], portMapping: true })).toBe(true);
+  }
+  expect(maps({ bootstrap: [] })).toBe(false);
+});
+
 test("OM-36 OM-45 an unknown option is named", () => {
   expect(refusal({ bootstrp: [] })).toMatchObject({
     ...{ code: "UNKNOWN_OPTION", message: 'a gateway has no option "bootstrp"', failure: "configuration" },
