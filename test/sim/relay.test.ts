@@ -4,6 +4,7 @@ import { keyPairFromSeed } from "../../src/crypto/ed25519.ts";
 import type { Connection } from "../../src/dht/connection.ts";
 import { connect, listen, type SimServer } from "../support/sim-connection.ts";
 import { SimDhtNode, simNetwork } from "../support/sim-dht.ts";
+import type { Flight } from "./internet/flight.ts";
 import { Internet } from "./internet/internet.ts";
 import { LINUX, type NatBehaviour, RANDOM } from "./internet/nat-behaviour.ts";
 
@@ -76,6 +77,36 @@ for (const whose of ["client", "server"] as const) {
     }
   });
 }
+
+test("OM-16 what passes a relay holds none of what is said, and a bit that it turns ends the stream", () => {
+  const world = new World(7);
+  const { internet } = world;
+  const [client, node] = [world.join(RANDOM), world.join(RANDOM)];
+  const server = listen(internet, node, {});
+  const secret = "the words that nobody else may read ".repeat(3);
+  const passed: string[] = [];
+  const isAtRelay = ({ from, to }: Flight) =>
+    from.host === world.relay.host.address || to.host === world.relay.host.address;
+  internet.carrier.observer = (_now, _fate, flight) => {
+    if (isAtRelay(flight)) passed.push(Buffer.from(flight.datagram).toString("latin1"));
+  };
+  const { end } = connect(internet, client, server.publicKey, { relayThrough: world.relayKey });
+  client.dht.input((now) => end.connection.send(now, new TextEncoder().encode(secret)));
+  internet.runFor(2_000);
+  expect([end.text, end.connection.path.isRelayed]).toEqual([`hello${secret}`, true]);
+  expect(passed.length).toBeGreaterThan(20);
+  expect(passed.filter((bytes) => bytes.includes("hello") || bytes.includes(secret.slice(0, 8)))).toEqual([]);
+  let hasTurned = false;
+  internet.carrier.observer = (_now, _fate, flight) => {
+    const { datagram, from } = flight;
+    if (hasTurned || from.host !== world.relay.host.address || datagram.length < 140) return;
+    datagram[100]! ^= 1;
+    hasTurned = true;
+  };
+  client.dht.input((now) => end.connection.send(now, new TextEncoder().encode(secret)));
+  internet.runFor(2_000);
+  expect([hasTurned, server.ends[0]!.why]).toEqual([true, "broken"]);
+});
 
 test("OM-34 what a relay carries moves to the direct path as soon as there is one, and nothing is lost on the way", () => {
   for (const seed of [1, 2, 3, 4, 5]) {
