@@ -78,7 +78,7 @@ export class BlindRelay {
       closed: (now) => connection.destroy(now),
     };
     const mux = new Mux({
-      write: (now, message) => void connection.send(now, message),
+      write: (now, message) => connection.send(now, message),
       offered: (_now, { protocol, id }) =>
         protocol === BLIND_RELAY_PROTOCOL && id && sameBytes(id, remotePublicKey) ? ofChannel : null,
       broken: (now) => connection.destroy(now, "broken"),
@@ -89,7 +89,7 @@ export class BlindRelay {
       message: (now, _connection, message) => mux.receive(now, message),
       unordered: () => {},
       ended: (now) => connection.destroy(now),
-      writable: () => {},
+      writable: (now) => mux.drained(now),
       moved: () => {},
       closed: (now) => {
         this.#sessions.delete(session);
@@ -124,7 +124,7 @@ export class BlindRelay {
   #pair(now: number, session: Session, channel: Channel, pair: Pair): void {
     if (this.#waiting.has(keyOf(pair, pair.isInitiator))) return; // as the reference: the first one stands
     const isFull = session.halves.size >= MAX_PAIRS_PER_PEER || this.#joined + this.#waiting.size >= MAX_PAIRS;
-    if (isFull) return channel.send(now, BLIND_RELAY.unpair, encodeUnpair(pair)); // a HyperDHT waits until its time is up
+    if (isFull) return void channel.send(now, BLIND_RELAY.unpair, encodeUnpair(pair)); // a HyperDHT waits until its time is up
     const half: Half = { session, pair, dueAt: now + PAIRING_MS, stream: null };
     session.halves.add(half);
     const other = this.#waiting.get(keyOf(pair, !pair.isInitiator));

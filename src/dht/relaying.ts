@@ -51,7 +51,7 @@ export class Relaying {
     this.#owner = owner;
     this.#giveUpAt = now + PAIRING_MS;
     this.#mux = new Mux({
-      write: (at, message) => void this.#connection.send(at, message),
+      write: (at, message) => this.#connection.send(at, message),
       offered: () => null,
       broken: (at) => this.#connection.destroy(at, "broken"),
     });
@@ -115,7 +115,7 @@ export class Relaying {
     message: (now, _connection, message) => this.#mux.receive(now, message),
     unordered: () => {},
     ended: (now, connection) => connection.destroy(now),
-    writable: () => {},
+    writable: (now) => this.#mux.drained(now),
     moved: () => {},
     closed: (now) => {
       this.#mux.end(now);

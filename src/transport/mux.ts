@@ -34,13 +34,15 @@ export interface ChannelOwner {
   /** The other side has opened it, too. */
   opened(now: number, channel: Channel, handshake: Uint8Array): void;
   message(now: number, channel: Channel, type: number, payload: Uint8Array): void;
+  /** After a `send` that returned false: there is room again. */
+  writable?(now: number, channel: Channel): void;
   /** The other side closed or rejected it, or the stream is over. */
   closed(now: number, channel: Channel): void;
 }
 
 export interface MuxOwner {
-  /** One message for the stream. */
-  write(now: number, message: Uint8Array): void;
+  /** One message for the stream. False when that is enough for now: `drained` is to be called when it is not. */
+  write(now: number, message: Uint8Array): boolean;
   /** The other side opened a channel that we have not: whoever gets it, or null to reject it. */
   offered(now: number, name: ChannelName, handshake: Uint8Array): ChannelOwner | null;
   /** What came is no Protomux: the stream is of no use. */
@@ -50,6 +52,8 @@ export interface MuxOwner {
 export class Channel {
   isOpen = false;
   isClosed = false;
+  /** Messages that wait for room on the stream, each channel's its own: one that says much does not hold up the others. */
+  readonly waiting: Uint8Array[] = [];
 
   constructor(
     readonly name: ChannelName,
@@ -58,9 +62,13 @@ export class Channel {
     readonly mux: Mux,
   ) {}
 
-  /** It may be sent before the other side has opened its own. */
-  send(now: number, type: number, payload: Uint8Array): void {
-    if (!this.isClosed) this.mux.send(now, new Writer().uint(this.number).uint(type).fixed(payload).finish());
+  /**
+   * It may be sent before the other side has opened its own. False when that is enough for now: `writable` will say when it is not.
+   * What is sent all the same is kept; it is the caller's own memory.
+   */
+  send(now: number, type: number, payload: Uint8Array): boolean {
+    if (this.isClosed) return false;
+    return this.mux.send(now, this, new Writer().uint(this.number).uint(type).fixed(payload).finish());
   }
 
   close(now: number): void {
@@ -74,6 +82,8 @@ export class Mux {
   readonly #local = new Map<number, Channel>();
   /** Ours, by the other side's numbers. */
   readonly #remote = new Map<number, Channel>();
+  /** The stream takes no more just now; control messages, which are few, go on. */
+  #isFull = false;
   #isOver = false;
 
   constructor(owner: MuxOwner) {
@@ -99,6 +109,20 @@ export class Mux {
     if (!isUnderstood) this.#break(now);
   }
 
+  /** The stream has room again: channels that wait have their turns, one message each. */
+  drained(now: number): void {
+    this.#isFull = false;
+    const waiting = [...this.#local.values()];
+    while (waiting.length > 0 && !this.#isFull && !this.#isOver) {
+      const channel = waiting.shift()!;
+      const message = channel.waiting.shift();
+      if (!message) continue;
+      this.#write(now, message);
+      if (channel.waiting.length > 0) waiting.push(channel);
+      else channel.owner.writable?.(now, channel);
+    }
+  }
+
   /** The stream is over, and so is every channel. */
   end(now: number): void {
     if (this.#isOver) return;
@@ -108,14 +132,21 @@ export class Mux {
 
   // For channels.
 
-  send(now: number, message: Uint8Array): void {
-    if (!this.#isOver) this.#owner.write(now, message);
+  send(now: number, channel: Channel, message: Uint8Array): boolean {
+    if (this.#isFull) channel.waiting.push(message);
+    else this.#write(now, message);
+    return !this.#isFull;
   }
 
   close(now: number, channel: Channel): void {
     if (channel.isClosed) return;
-    this.send(now, new Writer().uint(CONTROL).uint(CLOSE).uint(channel.number).finish());
+    for (const message of channel.waiting.splice(0)) this.#write(now, message); // before the end of it
+    this.#write(now, new Writer().uint(CONTROL).uint(CLOSE).uint(channel.number).finish());
     this.#forget(now, channel, { isTold: false });
+  }
+
+  #write(now: number, message: Uint8Array): void {
+    if (!this.#isOver && !this.#owner.write(now, message)) this.#isFull = true;
   }
 
   #open(now: number, name: ChannelName, owner: ChannelOwner, handshake: Uint8Array): Channel | null {
@@ -131,7 +162,7 @@ export class Mux {
       .uint(number)
       .string(protocol)
       .bytes(id ?? NOTHING);
-    this.send(now, open.fixed(handshake).finish());
+    this.#write(now, open.fixed(handshake).finish());
     return channel;
   }
 
@@ -173,7 +204,7 @@ export class Mux {
     const name = { protocol, id: id.length > 0 ? id.slice() : null };
     const waiting = [...this.#local.values()].find((channel) => !channel.isOpen && isSame(channel.name, name));
     const channel = waiting ?? this.#accept(now, name, handshake);
-    if (!channel) this.send(now, new Writer().uint(CONTROL).uint(REJECT).uint(number).finish());
+    if (!channel) this.#write(now, new Writer().uint(CONTROL).uint(REJECT).uint(number).finish());
     else {
       this.#remote.set(number, channel);
       channel.isOpen = true;
@@ -197,6 +228,7 @@ export class Mux {
 
   #forget(now: number, channel: Channel, { isTold = true } = {}): void {
     channel.isClosed = true;
+    channel.waiting.length = 0;
     this.#local.delete(channel.number);
     for (const [number, each] of this.#remote) if (each === channel) this.#remote.delete(number);
     if (isTold) channel.owner.closed(now, channel);

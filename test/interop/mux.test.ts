@@ -13,7 +13,10 @@ class Pipe extends EventEmitter {
   destroyed = false;
   readonly events: string[] = [];
   readonly mux = new Mux({
-    write: (_now, message) => void queueMicrotask(() => this.emit("data", Buffer.from(message))),
+    write: (_now, message) => {
+      queueMicrotask(() => this.emit("data", Buffer.from(message)));
+      return true;
+    },
     offered: (_now, { protocol }) => (protocol === "wanted" ? this.owner("offered") : null),
     broken: () => void this.events.push("broken"),
   });

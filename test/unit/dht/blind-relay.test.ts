@@ -42,7 +42,10 @@ class Peer {
       get remote() {
         return { ...peer.at, socket: "server" };
       },
-      send: (now: number, message: Uint8Array) => peer.#mux.receive(now, message),
+      send: (now: number, message: Uint8Array) => {
+        peer.#mux.receive(now, message);
+        return true;
+      },
       destroy: (now: number) => {
         if (peer.isDropped) return;
         peer.isDropped = true;
@@ -51,7 +54,10 @@ class Peer {
     };
     this.#owner = relay.accept(this.key, this.#connection as unknown as Connection);
     this.#mux = new Mux({
-      write: (now, message) => this.#owner.message(now, this.#connection as unknown as Connection, message),
+      write: (now, message) => {
+        this.#owner.message(now, this.#connection as unknown as Connection, message);
+        return true;
+      },
       offered: () => null,
       broken: () => {},
     });

@@ -8,9 +8,14 @@ import { vectors } from "../../support/vectors.ts";
 class End {
   wrote: Uint8Array[] = [];
   readonly events: string[] = [];
+  /** So many messages, and the stream is full. */
+  room = Infinity;
   accepts = (_name: ChannelName) => true;
   readonly mux = new Mux({
-    write: (_now, message) => void this.wrote.push(message),
+    write: (_now, message) => {
+      this.wrote.push(message);
+      return this.wrote.length < this.room;
+    },
     offered: (_now, name) => (this.accepts(name) ? this.owner(`offered ${name.protocol}`) : null),
     broken: () => void this.events.push("broken"),
   });
@@ -19,6 +24,7 @@ class End {
     return {
       opened: (_now, _channel, handshake) => void this.events.push(`${label} opened ${handshake.toHex()}`.trim()),
       message: (_now, _channel, type, payload) => void this.events.push(`${label} ${type} ${payload.toHex()}`),
+      writable: () => void this.events.push(`${label} writable`),
       closed: () => void this.events.push(`${label} closed`),
     };
   }
@@ -122,4 +128,47 @@ test("what a client of a blind relay writes first has the reference's bytes", ()
   const channel: Channel = a.mux.open(0, { protocol: "blind-relay", id: Uint8Array.fromHex(publicKey) }, a.owner("a"))!;
   channel.send(0, 0, encodePair({ isInitiator: true, token: Uint8Array.fromHex(token), id: 77, seq: 0 }));
   expect(a.wrote.map((message) => message.toHex())).toEqual(frames);
+});
+
+test("a channel that says more than fits waits, the others have their turns, and each hears when there is room for it", () => {
+  const [a, b] = [new End(), new End()];
+  const [much, little] = ["much", "little"].map(
+    (protocol) => a.mux.open(0, { protocol, id: null }, a.owner(protocol))!,
+  );
+  settle(a, b);
+  [a.events.length, b.events.length] = [0, 0];
+  a.room = 2;
+  const told = [1, 2, 3, 4, 5].map((i) => much!.send(0, i, Uint8Array.of(i)));
+  expect([told, little!.send(0, 9, Uint8Array.of(9))]).toEqual([[true, false, false, false, false], false]);
+  expect(a.wrote).toHaveLength(2);
+  settle(a, b);
+  a.mux.drained(0);
+  expect(a.events).toEqual(["little writable"]);
+  settle(a, b);
+  a.mux.drained(0);
+  settle(a, b);
+  expect(a.events).toEqual(["little writable", "much writable"]);
+  const heard = b.events.map((event) => event.replace("offered ", ""));
+  expect(heard).toEqual(["much 1 01", "much 2 02", "much 3 03", "little 9 09", "much 4 04", "much 5 05"]);
+});
+
+test("what waits goes out before the channel closes, and is gone when the stream is over", () => {
+  const [a, b] = [new End(), new End()];
+  const channel = a.mux.open(0, NAME, a.owner("a"))!;
+  settle(a, b);
+  a.room = 1;
+  for (let i = 1; i <= 3; i++) channel.send(0, i, Uint8Array.of(i));
+  channel.close(0);
+  settle(a, b);
+  expect(b.events.slice(-4)).toEqual([
+    "offered chat 1 01",
+    "offered chat 2 02",
+    "offered chat 3 03",
+    "offered chat closed",
+  ]);
+  const other = a.mux.open(0, { protocol: "other", id: null }, a.owner("other"))!;
+  other.send(0, 1, Uint8Array.of(1));
+  a.mux.end(0);
+  a.mux.drained(0);
+  expect([other.send(0, 2, Uint8Array.of(2)), other.waiting]).toEqual([false, []]);
 });
