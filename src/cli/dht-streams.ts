@@ -1,6 +1,7 @@
 /** What the commands that connect peers have in common: a node that lives as long as they do, and standard input and output as a stream. */
 import { DnetError } from "../base/error.ts";
 import { formatPublicKey, parsePublicKey } from "../base/public-key.ts";
+import { drained } from "../io/gateway/drained.ts";
 import type { Gateway } from "../io/gateway/gateway.ts";
 import type { SecretSocket } from "../io/gateway/secret-socket.ts";
 import { chooseNetwork } from "./chosen-network.ts";
@@ -71,8 +72,7 @@ export function shortKey(key: Uint8Array): string {
 async function send(stream: SecretSocket, input: AsyncIterable<Uint8Array>): Promise<void> {
   for await (const chunk of input) {
     if (stream.closed) return;
-    if (!stream.write(chunk))
-      await new Promise<void>((resolve) => stream.once("drain", resolve).once("close", resolve));
+    if (!stream.write(chunk)) await drained(stream);
   }
   stream.end();
 }

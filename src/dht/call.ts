@@ -65,6 +65,8 @@ export interface CallOptions {
 export interface CallOwner {
   /** The stream goes there. */
   connected(now: number, call: Call, way: Way): void;
+  /** What both sides' NATs do is known better than before. */
+  learnt(now: number, call: Call, puncher: Holepuncher): void;
   /** Nothing came of it: the stream is of no use. */
   abandoned(now: number, call: Call): void;
 }
@@ -174,6 +176,7 @@ export class Call implements Seeker {
       puncher.updateRemote({ isPunching, firewall, addresses, verifiedHost: isEchoed ? client.host : null });
     }
     puncher.analyse(now, !said.punching, (at, { isStable }) => {
+      this.#owner.learnt(at, this, puncher);
       if (said.punching || isStable) this.#round(at, puncher, round);
       else this.#refuse(at, round);
     });

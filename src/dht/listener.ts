@@ -33,6 +33,7 @@ import {
   type RelayedRequest,
 } from "./call.ts";
 import { mappedFor, type Way } from "./connection-surroundings.ts";
+import type { Holepuncher } from "./holepuncher.ts";
 import type { SocketName } from "./requests.ts";
 
 /** Clients that were answered and have not come. Full: handshakes are ignored, and their clients try again. */
@@ -164,6 +165,10 @@ export class Listener implements CallOwner {
   connected(now: number, call: Call, way: Way): void {
     this.#retire(call);
     this.#owner.connected(now, call, way);
+  }
+
+  learnt(now: number, call: Call, puncher: Holepuncher): void {
+    this.#owner.learnt(now, call, puncher);
   }
 
   abandoned(now: number, call: Call): void {

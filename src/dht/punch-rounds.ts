@@ -154,8 +154,7 @@ export class PunchRounds implements Requester {
   #probed(now: number, peerAddress: Address | null, isFirst: boolean): void {
     const puncher = this.#puncher;
     puncher.analyse(now, true, (at, { isReopened, isStable }) => {
-      this.#trace.nat(at, "nat", puncher.nat.firewall, puncher.nat.addresses?.[0] ?? null);
-      this.#trace.nat(at, "peer-nat", puncher.remoteFirewall, puncher.remoteAddresses[0] ?? null);
+      this.#trace.nats(at, puncher);
       const isKnown = puncher.remoteFirewall !== FIREWALL.unknown && this.#serverToken !== null;
       if (isFirst && ((isReopened && isStable) || !isKnown)) return this.#probeRound(at, { isFirst: false });
       if (puncher.nat.firewall === FIREWALL.unknown || puncher.remoteFirewall === FIREWALL.unknown) {

@@ -15,7 +15,8 @@ export const REASONS = {
   REMOTE_NOT_HOLEPUNCHABLE: "the other side has not shown where it is: try again, or give both a relay",
   TRY_LATER:
     "this side or the other has enough punches at random NATs under way: try again in half a minute, or give both a relay",
-  RELAY_ABORTED: "the relay did not join both sides: check that it is up, and that it admits both keys",
+  RELAY_ABORTED:
+    "the relay did not join both sides: check that it is up, that it admits both keys, and that the other side names it, too",
   HOLEPUNCH_PROBE_TIMEOUT: "a side could not learn what its NAT does: check that UDP gets out, or give both a relay",
   HOLEPUNCH_DOUBLE_RANDOMIZED_NATS:
     "both NATs give every destination another port: a relay, or a port mapping on one side",

@@ -11,6 +11,7 @@ import type { Call } from "./call.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import type { Way } from "./connection-surroundings.ts";
 import { type DialOptions, toRelay } from "./dial.ts";
+import type { Holepuncher } from "./holepuncher.ts";
 import type { ListenerOwner } from "./listener.ts";
 import { Relaying } from "./relaying.ts";
 
@@ -72,6 +73,10 @@ export class Reception implements ListenerOwner {
     this.#forget(call, connection);
     this.#introduce(connection);
     connection.path.reached(now, way);
+  }
+
+  learnt(now: number, call: Call, puncher: Holepuncher): void {
+    this.#connections.get(call)?.trace.nats(now, puncher);
   }
 
   /** There is none. */

@@ -4,6 +4,7 @@
  */
 import type { Address } from "../base/address.ts";
 import { FIREWALL } from "../wire/noise-payload.ts";
+import type { Holepuncher } from "./holepuncher.ts";
 import type { Reason } from "./reasons.ts";
 
 /** Each with what it says, before the address and the details that belong to it. */
@@ -62,16 +63,22 @@ export class Trace {
     this.entries.push({ atMs: now - this.#startedAt, step, address: at, detail });
   }
 
-  /** What a NAT does, as one of FIREWALL, where it was not noted last of the same step. */
-  nat(now: number, step: "nat" | "peer-nat", firewall: number, address: Address | null): void {
-    const detail = NAT_TEXT[firewall] ?? null;
-    const last = this.entries.findLast((entry) => entry.step === step);
-    if (last?.detail !== detail) this.note(now, step, address, detail);
+  /** What the NATs of both sides do, as far as is known. */
+  nats(now: number, { nat, remoteFirewall, remoteAddresses }: Holepuncher): void {
+    this.#nat(now, "nat", nat.firewall, nat.addresses?.[0] ?? null);
+    this.#nat(now, "peer-nat", remoteFirewall, remoteAddresses[0] ?? null);
   }
 
   fail(now: number, reason: Reason): void {
     this.reason = reason;
     this.note(now, "failed", null, reason);
+  }
+
+  /** `firewall`: one of FIREWALL. Where that was said before, once is enough. */
+  #nat(now: number, step: "nat" | "peer-nat", firewall: number, address: Address | null): void {
+    const detail = NAT_TEXT[firewall] ?? null;
+    const last = this.entries.findLast((entry) => entry.step === step);
+    if (last?.detail !== detail) this.note(now, step, address, detail);
   }
 }
 

@@ -30,6 +30,7 @@ function listening({ admits = (_key: Uint8Array): boolean => true, own = null as
       calls.push(call);
     },
     connected: (_, __, { socket, to }) => told.push(`connected ${socket} ${to.host}:${to.port}`),
+    learnt: () => {},
     abandoned: () => told.push("abandoned"),
   });
   let agreements = 0;
