@@ -1,8 +1,9 @@
 /**
- * What IPv4 addresses are good for, and which of a peer's local ones may be on our own network.
+ * What addresses are good for, and which of a peer's local ones may be on our own network.
  * Source: bogon 1 index.js; hyperdht 6.34 lib/connect.js `matchAddress`; specification §13.7.
  */
 import type { Address } from "./address.ts";
+import { parseIp } from "./ip.ts";
 import { ip4Number } from "./ip4.ts";
 
 const PRIVATE = networks(
@@ -37,6 +38,12 @@ export function isReservedAddress(host: string): boolean {
 /** Nothing that the public internet routes. */
 export function isBogon(host: string): boolean {
   return isPrivateAddress(host) || isReservedAddress(host);
+}
+
+/** An IPv6 address that the internet routes: of 2000::/3 (RFC 4291 §2.4), whatever the registries have made of parts of it. */
+export function isGlobalIp6(host: string): boolean {
+  const bytes = parseIp(host);
+  return bytes?.length === 16 && (bytes[0]! & 0xe0) === 0x20;
 }
 
 /** Of `theirs`, all IPv4, the first that has most of its leading three octets in common with one of `mine`; null when none has any. */

@@ -15,8 +15,8 @@ export const dhtConnect = command({
     const key = parseKeyArgument(text);
     const keyPair = values["key-file"] === undefined ? undefined : readKeyFile(values["key-file"]);
     const relays = relaysOf(values);
-    await withPeer(values.bootstrap, context, async (gateway) => {
-      const stream = gateway.connect(key, { ...(keyPair && { keyPair }), ...relays });
+    await withPeer(values, keyPair, context, async (gateway) => {
+      const stream = gateway.connect(key, relays);
       reportPath(stream, context.terminal, { who: "connected: ", trace: values.trace });
       await stream.opened;
       await pipe(stream, context);
@@ -36,18 +36,16 @@ export const dhtListen = command({
     const { readKeyFile } = await import("./key-file.ts");
     const { formatPublicKey } = await import("../base/public-key.ts");
     const stop = context.stopSignal();
-    const chosen = values["key-file"] === undefined ? null : readKeyFile(values["key-file"]);
+    const keyPair = values["key-file"] === undefined ? undefined : readKeyFile(values["key-file"]);
     const relays = relaysOf(values);
-    await withPeer(values.bootstrap, context, async (gateway) => {
-      const keyPair = chosen ?? gateway.defaultKeyPair;
+    await withPeer(values, keyPair, context, async (gateway) => {
       const server = gateway.createServer(relays);
       const peer = Promise.withResolvers<Parameters<Parameters<typeof server.on<"connection">>[1]>[0] | null>();
       server.once("connection", (stream) => peer.resolve(stream));
       stop.addEventListener("abort", () => peer.resolve(null), { once: true });
-      await server.listen(keyPair);
-      context.terminal.stderr.write(
-        `listening; the other side: dnet dht connect ${formatPublicKey(keyPair.publicKey)}\n`,
-      );
+      await server.listen(gateway.defaultKeyPair);
+      const { publicKey } = gateway.defaultKeyPair;
+      context.terminal.stderr.write(`listening; the other side: dnet dht connect ${formatPublicKey(publicKey)}\n`);
       const stream = await peer.promise;
       if (!stream) return;
       const who = `connected: ${shortKey(stream.remotePublicKey)}, `;

@@ -15,20 +15,19 @@ export const dhtExpose = command({
     const { formatPublicKey } = await import("../base/public-key.ts");
     const { exposePort } = await import("../io/gateway/tcp-bridge.ts");
     const port = parsePortArgument(text);
-    const chosen = values["key-file"] === undefined ? null : readKeyFile(values["key-file"]);
+    const keyPair = values["key-file"] === undefined ? undefined : readKeyFile(values["key-file"]);
     const stop = context.stopSignal();
     const { terminal } = context;
     const relays = relaysOf(values);
     const trace = values.trace;
-    await withPeer(values.bootstrap, context, async (gateway) => {
-      const keyPair = chosen ?? gateway.defaultKeyPair;
+    await withPeer(values, keyPair, context, async (gateway) => {
       const expose = exposePort(port);
       const server = gateway.createServer(relays, (stream) => {
         reportPath(stream, terminal, { who: `${shortKey(stream.remotePublicKey)} connected, `, trace });
         void expose(stream);
       });
-      await server.listen(keyPair);
-      const publicKey = formatPublicKey(keyPair.publicKey);
+      await server.listen(gateway.defaultKeyPair);
+      const publicKey = formatPublicKey(gateway.defaultKeyPair.publicKey);
       const facts = { schema: "dnet.dht-expose/1", publicKey, port };
       terminal.stdout.write(`${values.json ? JSON.stringify(facts) : publicKey}\n`);
       terminal.stderr.write(`TCP 127.0.0.1:${port} is reached by: dnet dht forward ${publicKey} PORT\n`);
@@ -55,9 +54,9 @@ export const dhtForward = command({
     const { terminal } = context;
     const relays = relaysOf(values);
     const trace = values.trace;
-    await withPeer(values.bootstrap, context, async (gateway) => {
+    await withPeer(values, keyPair, context, async (gateway) => {
       const { port, close } = await forwardPort(wanted, () => {
-        const stream = gateway.connect(key, { ...(keyPair && { keyPair }), ...relays });
+        const stream = gateway.connect(key, relays);
         reportPath(stream, terminal, { who: "connected: ", trace });
         stream.on("failure", ({ code, message }) => terminal.stderr.write(`${code}: ${message}\n`));
         return stream;

@@ -8,6 +8,11 @@ export const networkOptions = {
     placeholder: "ADDR,...",
     description: "ask the network of these nodes, each HOST:PORT; without it the public one",
   },
+  via: {
+    type: "string",
+    placeholder: "URL",
+    description: "where UDP does not get out: through the machine that runs dnet dht proxy, ws://HOST:PORT",
+  },
   timeout: { type: "string", placeholder: "SPAN", default: "30s", description: "give up after it: 500ms, 30s or 2m" },
 } as const satisfies Options;
 
@@ -32,6 +37,18 @@ export const peerOptions = {
   },
   trace: { type: "boolean", description: "print what is done to reach the other side" },
   bootstrap: networkOptions.bootstrap,
+  via: networkOptions.via,
+} as const satisfies Options;
+
+/** Of those that carry others' datagrams. */
+export const admissionOptions = {
+  admit: {
+    type: "string",
+    isRepeated: true,
+    placeholder: "KEY",
+    description: "whom it carries: a key, as dnet dht keygen printed it; several with an --admit each",
+  },
+  "admit-all": { type: "boolean", description: "carry everyone" },
 } as const satisfies Options;
 
 /** For the help of those that take a topic or target. */

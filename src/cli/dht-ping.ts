@@ -11,12 +11,12 @@ export const dhtPing = command({
   summary: "Ask one node whether it is there",
   details: "It is asked four times at most. Nobody else is asked, so it needs no bootstrap node.",
   arguments: [{ name: "HOST:PORT" }],
-  options: { timeout: networkOptions.timeout },
+  options: { timeout: networkOptions.timeout, via: networkOptions.via },
   async run({ positionals: [text = ""], values }, context) {
     const { withNode } = await import("./dht-session.ts");
     const timeoutMs = parseSpanOption("timeout", values.timeout);
     const to = await parseNode(text);
-    await withNode([], timeoutMs, context, async (session) => {
+    await withNode({ bootstrap: [], via: values.via }, timeoutMs, context, async (session) => {
       const { from, rttMs, to: seenAs } = await session.within(session.gateway.ping(to));
       const facts = {
         address: formatAddress(to),

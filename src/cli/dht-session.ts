@@ -23,7 +23,7 @@ const REPEAT_EVERY_MS = 10_000;
  * tell the person what was understood.
  */
 export async function inDht<Result>(
-  { bootstrap: lists, timeout }: NetworkValues,
+  { bootstrap: lists, timeout, via }: NetworkValues,
   context: Context,
   words: string,
   use: (session: DhtSession) => Promise<Result>,
@@ -32,7 +32,7 @@ export async function inDht<Result>(
   const { bootstrap, words: joining } = chooseNetwork(lists);
   context.terminal.stderr.write(words);
   if (lists.length === 0) context.terminal.stderr.write(`${joining}\n`);
-  return withNode(bootstrap, timeoutMs, context, async (session) => {
+  return withNode({ bootstrap, via }, timeoutMs, context, async (session) => {
     await session.join(bootstrap);
     return use(session);
   });
@@ -40,12 +40,19 @@ export async function inDht<Result>(
 
 /** The same without a network: for what is asked of one node, whose address is known. */
 export async function withNode<Result>(
-  bootstrap: readonly string[],
+  { bootstrap, via }: { readonly bootstrap: readonly string[]; readonly via: string | undefined },
   timeoutMs: number,
   { gateways, terminal }: Context,
   use: (session: DhtSession) => Promise<Result>,
 ): Promise<Result> {
-  const options = { bootstrap, port: 0, ephemeral: true, quickFirewall: false, portMapping: false };
+  const options = {
+    ...(via !== undefined && { via }),
+    bootstrap,
+    port: 0,
+    ephemeral: true,
+    quickFirewall: false,
+    portMapping: false,
+  };
   const gateway = await gateways.create(options);
   const session = new DhtSession(gateway, timeoutMs, new LiveLine(terminal));
   try {

@@ -1,23 +1,32 @@
 /** What the commands that connect peers have in common: a node that lives as long as they do, and standard input and output as a stream. */
 import { DnetError } from "../base/error.ts";
 import { formatPublicKey, parsePublicKey } from "../base/public-key.ts";
+import type { KeyPair } from "../crypto/ed25519.ts";
 import { drained } from "../io/gateway/drained.ts";
 import type { Gateway } from "../io/gateway/gateway.ts";
 import type { SecretSocket } from "../io/gateway/secret-socket.ts";
 import { chooseNetwork } from "./chosen-network.ts";
 import type { Context } from "./command.ts";
 import { UsageError } from "./command.ts";
+import { optionConflict } from "./option-values.ts";
 import { printable } from "./printable.ts";
 
-/** Opens a node, finds the network, calls `use` and closes all, however it ends. Throws DnetError. */
+interface PeerValues {
+  readonly bootstrap: readonly string[];
+  readonly via: string | undefined;
+}
+
+/** Opens a node, finds the network, calls `use` and closes all, however it ends. Throws DnetError. `keyPair`: left out, any. */
 export async function withPeer<Result>(
-  lists: readonly string[],
+  { bootstrap: lists, via }: PeerValues,
+  keyPair: KeyPair | undefined,
   { gateways, terminal }: Context,
   use: (gateway: Gateway) => Promise<Result>,
 ): Promise<Result> {
   const { bootstrap, words } = chooseNetwork(lists);
   if (lists.length === 0) terminal.stderr.write(`${words}\n`);
-  const gateway = await gateways.create({ bootstrap, port: 0, ephemeral: true });
+  const given = { ...(keyPair && { keyPair }), ...(via !== undefined && { via }) };
+  const gateway = await gateways.create({ bootstrap, port: 0, ephemeral: true, ...given });
   try {
     await gateway.ready();
     if (gateway.size === 0) {
@@ -45,6 +54,19 @@ export function parsePortArgument(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (port > 0 && port <= 65_535) return port;
   throw new UsageError("BAD_ARGUMENT", `${printable(text) || "an empty word"} is no port; expected 1 to 65535`, "22");
+}
+
+/** Whom `--admit` and `--admit-all` let in. Throws UsageError when that is nobody, or both some and all. */
+export function admissionOf(values: {
+  readonly admit: readonly string[];
+  readonly "admit-all": boolean;
+}): (publicKey: Uint8Array) => boolean {
+  const admitted = new Set(values.admit.map((text) => parseKeyArgument(text).toHex()));
+  const isForAll = values["admit-all"];
+  if (isForAll && admitted.size > 0) throw optionConflict("--admit and --admit-all are both given", "one of the two");
+  if (isForAll) return () => true;
+  if (admitted.size > 0) return (publicKey) => admitted.has(publicKey.toHex());
+  throw new UsageError("NOBODY_ADMITTED", "nobody would be carried", "--admit KEY, or --admit-all");
 }
 
 /** What `--relay` says, as a connection or a server takes it. Throws UsageError. */

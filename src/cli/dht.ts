@@ -7,6 +7,7 @@ import { dhtGet } from "./dht-get.ts";
 import { dhtKeygen } from "./dht-keygen.ts";
 import { dhtLookup } from "./dht-lookup.ts";
 import { dhtPing } from "./dht-ping.ts";
+import { dhtProxy } from "./dht-proxy.ts";
 import { dhtPut } from "./dht-put.ts";
 import { dhtRelay } from "./dht-relay.ts";
 import { dhtNode } from "./gateway.ts";
@@ -28,6 +29,7 @@ export const dht = group({
     dhtExpose,
     dhtForward,
     dhtRelay,
+    dhtProxy,
     dhtNode,
   ],
 });

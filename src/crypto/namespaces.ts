@@ -18,6 +18,8 @@ export const NS_SEND = namespace("hyperswarm/secret-stream", 2);
 
 /** Of dnet alone: messages about the way that a connection takes. */
 export const NS_PATH = namespace("dnet/path", 0);
+/** Of dnet alone: what a client signs for a proxy. */
+export const NS_PROXY = namespace("dnet/proxy", 0);
 
 /** The hash of the name's hash and `index`, one byte. */
 export function namespace(name: string, index: number): Uint8Array {

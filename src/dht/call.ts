@@ -1,5 +1,5 @@
 /**
- * One client of a listener: finds a path with it, by rounds of hole punching where there has to be, and is remembered for a while
+ * One client of a listener: finds a path with it, by IPv6 or by rounds of hole punching where there has to be, and is remembered for a while
  * longer, so that repeats of the client's first message get the same answer. Source: hyperdht lib/server.js; specification §12, §13.4.
  */
 import type { Address } from "../base/address.ts";
@@ -13,6 +13,7 @@ import type { ServerRelay } from "./announcer.ts";
 import type { Seeker } from "./connection.ts";
 import { type ConnectionSurroundings, isPunchSocket, mappedFor, type Way } from "./connection-surroundings.ts";
 import { Holepuncher, isAmong } from "./holepuncher.ts";
+import { Ip6Probes } from "./ip6-probes.ts";
 import type { SocketName } from "./requests.ts";
 import { SecurePayloads } from "./secure-payloads.ts";
 
@@ -119,6 +120,7 @@ export class Call implements Seeker {
   readonly #secure: SecurePayloads;
   /** No round of hole punching keeps it beyond this. */
   readonly #endsAt: number;
+  #ip6: Ip6Probes | null = null;
   #puncher: Holepuncher | null = null;
   #lastRound = -1;
   #echoes = 0;
@@ -153,7 +155,9 @@ export class Call implements Seeker {
     }
     const isReached = this.#around.publicAddress() ?? mappedFor(client.host, this.#around);
     if (isReached || !this.#options.punches) return; // the client comes to us
-    const onExhausted = (at: number) => this.cancel(at);
+    if (this.#options.sharesLocalAddresses)
+      this.#ip6 = Ip6Probes.start(now, this.#around, this.parts.payload.addresses6);
+    const onExhausted = (at: number) => this.#notPunched(at);
     this.#puncher = new Holepuncher(now, this.#around, { isInitiator: false, onExhausted });
     // In one network with the client, it comes by our own address; otherwise the relay is to see the socket that punches.
     if (!this.#isInOurNetwork()) this.answerSocket = this.#puncher.socket;
@@ -188,9 +192,9 @@ export class Call implements Seeker {
     if (this.phase === "waiting" && isOurs) this.#connect(now, way);
   }
 
-  /** A probe came to that socket. False when it is none that this call punches with; otherwise the client waits for one back. */
+  /** A probe came to that socket. False when this call has none there; otherwise the client waits for one back. */
   probed(socket: SocketName, from: Address): boolean {
-    if (!this.#puncher?.has(socket)) return false;
+    if (!this.#puncher?.has(socket) && !this.#ip6?.isPeer({ socket, to: from })) return false;
     if (this.#echoes++ < MAX_ECHOES) this.#around.probe(socket, from, "far");
     return true;
   }
@@ -205,17 +209,19 @@ export class Call implements Seeker {
   /** `socket`: the one that the stream goes on with. */
   end(now: number, phase: "connected" | "over", socket: SocketName | null): void {
     this.phase = phase;
+    this.#ip6 = null;
     this.#puncher?.settle(now, socket);
     this.dueAt = now + KEEP_MS;
   }
 
   advance(now: number): void {
     this.#puncher?.advance(now);
+    this.#ip6?.advance(now);
     if (now >= this.dueAt) this.cancel(now);
   }
 
   deadline(): number {
-    return Math.min(this.dueAt, this.#puncher?.deadline() ?? Infinity);
+    return Math.min(this.dueAt, this.#puncher?.deadline() ?? Infinity, this.#ip6?.deadline() ?? Infinity);
   }
 
   #isInOurNetwork(): boolean {
@@ -254,7 +260,14 @@ export class Call implements Seeker {
 
   #refuse(now: number, round: Round, error: number = PAYLOAD_ERROR.aborted): void {
     this.#answer(now, round, this.#around.mainSocket(), { ...NO_ROUND, error });
-    if (this.#puncher) this.cancel(now);
+    if (this.#puncher) this.#notPunched(now);
+  }
+
+  /** By IPv6 it may come all the same. */
+  #notPunched(now: number): void {
+    if (!this.#ip6) return this.cancel(now);
+    this.#puncher?.settle(now, null);
+    this.dueAt = this.#ip6.hopesUntil;
   }
 
   #answer(now: number, { request, client }: Round, socket: SocketName, words: HolepunchPayload): void {

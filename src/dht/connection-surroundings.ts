@@ -12,6 +12,8 @@ export interface ConnectionSurroundings extends PunchSurroundings {
   mappedAddress(): Address | null;
   /** Ours on our own networks, with the server socket's port. */
   localAddresses(): readonly Address[];
+  /** Ours on the internet by IPv6, with the port of the socket `six`: one, or none. */
+  addresses6(): readonly Address[];
   /** The socket that our requests leave from. */
   mainSocket(): SocketName;
 }

@@ -343,7 +343,7 @@ export class Connections {
 
   #probed(now: number, socket: SocketName, from: Address): void {
     for (const dial of this.#dials.values()) if (dial.probed(now, socket, from)) return;
-    if (!isPunchSocket(socket)) return;
+    if (socket !== "six" && !isPunchSocket(socket)) return;
     for (const { listener } of this.#servers.values()) if (listener.probed(socket, from)) return;
   }
 

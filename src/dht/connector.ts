@@ -1,6 +1,6 @@
 /**
- * The side that calls: shakes hands with a server, and then finds a path for the stream: straight to it, from it, by its own network, or
- * through both NATs. Source: hyperdht lib/connect.js; specification §11, §13.3.
+ * The side that calls: shakes hands with a server, and then finds a path for the stream: straight to it, from it, by its own network, by
+ * IPv6, or through both NATs. Source: hyperdht lib/connect.js; specification §11, §13.3.
  */
 import { type Address, sameAddress } from "../base/address.ts";
 import { isBogon, isReservedAddress, matchAddress } from "../base/address-classes.ts";
@@ -10,6 +10,7 @@ import { INTERNAL } from "../wire/rpc.ts";
 import { RELAYS } from "./announcer.ts";
 import { type ConnectionSurroundings, isPunchSocket, type Way } from "./connection-surroundings.ts";
 import { type Agreed, Handshaker, type HandshakerOptions } from "./handshaker.ts";
+import { Ip6Probes } from "./ip6-probes.ts";
 import { PunchRounds, type PunchRoundsOptions } from "./punch-rounds.ts";
 import type { Reason } from "./reasons.ts";
 import type { PendingRequest, Requester, SocketName } from "./requests.ts";
@@ -38,9 +39,11 @@ export class Connector implements Requester {
   readonly #handshaker: Handshaker;
   #agreed: Agreed | null = null;
   #reachedEarly: Way | null = null;
-  /** When a server that has to come to us is given up. */
+  /** When a server that has to come to us is given up, or one that may yet be reached by IPv6. */
   #giveUpAt = Infinity;
+  #whyGivenUp: Reason = "HOLEPUNCH_ABORTED";
   #lanPing: { readonly request: PendingRequest; readonly to: Address } | null = null;
+  #ip6: Ip6Probes | null = null;
   #rounds: PunchRounds | null = null;
 
   constructor(
@@ -89,11 +92,12 @@ export class Connector implements Requester {
   }
 
   /**
-   * A probe came to one of the punch sockets. Differs: it must be from a host that the server is known at; the reference takes the
-   * first that comes, and so whoever guesses the port can lead the stream astray.
+   * A probe came to one of the punch sockets, or by IPv6. Differs: it must be from a host that the server is known at; the reference
+   * takes the first that comes, and so whoever guesses the port can lead the stream astray.
    */
   probed(now: number, socket: SocketName, from: Address): boolean {
-    if (!this.#rounds?.has(socket) || !this.#rounds.isServerAt(from.host)) return false;
+    const isPunched = this.#rounds?.has(socket) && this.#rounds.isServerAt(from.host);
+    if (!isPunched && !this.#ip6?.isPeer({ socket, to: from })) return false;
     this.#trace.note(now, "probe", from);
     this.#connect(now, { socket, to: from });
     return true;
@@ -106,11 +110,13 @@ export class Connector implements Requester {
   advance(now: number): void {
     this.#handshaker.advance(now);
     this.#rounds?.advance(now);
-    if (now >= this.#giveUpAt) this.#fail(now, "HOLEPUNCH_ABORTED");
+    this.#ip6?.advance(now);
+    if (now >= this.#giveUpAt) this.#fail(now, this.#whyGivenUp);
   }
 
   deadline(): number {
-    return Math.min(this.#giveUpAt, this.#handshaker.deadline(), this.#rounds?.deadline() ?? Infinity);
+    const ofPaths = Math.min(this.#rounds?.deadline() ?? Infinity, this.#ip6?.deadline() ?? Infinity);
+    return Math.min(this.#giveUpAt, this.#handshaker.deadline(), ofPaths);
   }
 
   answered(now: number, request: PendingRequest): void {
@@ -123,7 +129,7 @@ export class Connector implements Requester {
 
   #findPath(now: number, agreed: Agreed): void {
     this.#agreed = agreed;
-    for (const address of agreed.payload.addresses4) this.#trace.note(now, "candidate", address);
+    this.#trace.candidates(now, agreed.payload);
     this.#owner.agreed(now, agreed);
     if (this.isDone) return;
     const { payload, via, socket, server, client } = agreed;
@@ -141,10 +147,13 @@ export class Connector implements Requester {
       return;
     }
     const { localConnection, fastOpen, remotePublicKey, relayThrough } = this.#options;
+    if (localConnection) this.#ip6 = Ip6Probes.start(now, this.#around, payload.addresses6);
     if (localConnection && client.host === server.host) this.#tryLan(now, payload);
     const isCarried = (payload.relayThrough ?? relayThrough) !== null;
     const rounds = { agreed, target: blake2b256(remotePublicKey), fastOpen, isRelayed: isCarried };
-    this.#rounds = new PunchRounds(now, rounds, this.#around, this.#trace, (at, reason) => this.#fail(at, reason));
+    this.#rounds = new PunchRounds(now, rounds, this.#around, this.#trace, (at, reason) =>
+      this.#notPunched(at, reason),
+    );
   }
 
   /** Behind one public address: perhaps in one network, too. */
@@ -155,6 +164,14 @@ export class Connector implements Requester {
     this.#trace.note(now, "lan", to);
     const ping = { to, isInternal: true, command: INTERNAL.ping };
     this.#lanPing = { request: this.#around.requests.start(now, ping, this), to };
+  }
+
+  /** By IPv6 it may be reached all the same. */
+  #notPunched(now: number, reason: Reason): void {
+    if (!this.#ip6) return this.#fail(now, reason);
+    this.#rounds?.settle(now, null);
+    this.#giveUpAt = this.#ip6.hopesUntil;
+    this.#whyGivenUp = reason;
   }
 
   #connect(now: number, { socket, to }: Way): void {
@@ -177,5 +194,6 @@ export class Connector implements Requester {
     this.#handshaker.cancel(now);
     if (this.#lanPing) this.#around.requests.forget(now, this.#lanPing.request);
     this.#rounds?.settle(now, socket);
+    this.#ip6 = null;
   }
 }

@@ -218,7 +218,7 @@ export class Handshaker implements Requester, QueryOwner {
       firewall: own ? FIREWALL.open : FIREWALL.unknown,
       holepunch: null,
       addresses4: [...(own ? [own] : []), ...(localConnection ? this.#around.localAddresses() : [])],
-      addresses6: [],
+      addresses6: localConnection ? this.#around.addresses6() : [],
       udx: { reusableSocket: false, roams: true, id: streamId, seq: 0 },
       secretStream: true,
       relayThrough,

@@ -188,7 +188,7 @@ export class Listener implements CallOwner {
     const streamId = error === PAYLOAD_ERROR.none ? this.#around.streamFor(remotePublicKey, payload.udx!) : 0;
     const { relayThrough: publicKey } = this.#options;
     const relayThrough = publicKey && { publicKey, token: this.#around.random.bytes(32) };
-    const answer = noise.send(this.#answerPayload(id, error, streamId, relayThrough, from.client));
+    const answer = noise.send(this.#answerPayload(id, error, streamId, relayThrough, from.client, payload));
     if (!answer || !noise.session) return null;
     const parts = { id, streamId, payload, session: noise.session, answer, from, relayThrough };
     const call = new Call(now, parts, this.#options, this.#around, this);
@@ -228,17 +228,19 @@ export class Listener implements CallOwner {
     streamId: number,
     relayThrough: RelayThrough | null,
     client: Address,
+    theirs: NoisePayload,
   ): Uint8Array {
     const own = this.#around.publicAddress() ?? mappedFor(client.host, this.#around);
     const relays = this.#around.relays();
     const relayAddresses = [...(own ? [own] : []), ...relays.map(({ relayAddress }) => relayAddress)].slice(0, RELAYS);
     const locals = this.#options.sharesLocalAddresses ? this.#around.localAddresses() : [];
+    const isByIp6 = this.#options.sharesLocalAddresses && theirs.addresses6.length > 0; // a HyperDHT has no use for it
     return encodeNoisePayload({
       error,
       firewall: own ? FIREWALL.open : FIREWALL.unknown,
       holepunch: own ? null : { id, relays },
       addresses4: [...(own ? [own] : []), ...locals],
-      addresses6: [],
+      addresses6: isByIp6 ? this.#around.addresses6() : [],
       udx: { reusableSocket: false, roams: true, id: streamId, seq: 0 },
       secretStream: true,
       relayThrough,

@@ -52,6 +52,8 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
   readonly #asked = new Map<PendingRequest, number>();
   #nextRequest = 1;
   #outputs: DhtOutput[] = [];
+  /** Where the internet reaches the socket `six`, unless a firewall keeps it away: one address of IPv6, or none. */
+  addresses6: readonly Address[] = [];
   #serverPort = 0;
   #isSuspended = false;
 
@@ -131,6 +133,7 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
         publicAddress: () => this.#ownAddress,
         mappedAddress: () => this.#reachability.mapped.reached,
         localAddresses: () => options.localHosts().map((host) => ({ host, port: this.#serverPort })),
+        addresses6: () => this.addresses6,
         mainSocket: () => (this.isFirewalled ? "client" : "server"),
       },
     });
@@ -215,9 +218,10 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
 
   /** A datagram arrived. Its bytes are ours to keep. */
   receive(now: number, socket: SocketName, from: Address, datagram: Uint8Array): void {
-    if (this.#isSuspended || from.port === 0 || from.host.includes(":")) return; // the DHT knows IPv4 alone
-    if (datagram.length <= 1) {
-      this.connections.receive(now, socket, from, datagram);
+    const isByIp6 = socket === "six"; // the DHT knows IPv4 alone
+    if (this.#isSuspended || from.port === 0 || from.host.includes(":") !== isByIp6) return;
+    if (datagram.length <= 1 || isByIp6) {
+      if (!this.connections.receive(now, socket, from, datagram)) this.#dropped.malformed++;
     } else if (datagram[0] === REQUEST) {
       if (!this.#guard || this.#guard.allows(now, from.host)) this.#onRequest(now, { socket, from, datagram });
     } else if (datagram[0] === RESPONSE) {

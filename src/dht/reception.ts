@@ -57,7 +57,7 @@ export class Reception implements ListenerOwner {
     connection.seeker?.cancel(now);
     connection.seeker = call;
     connection.trace.note(now, "heard", from.client, from.isDirect ? "without a relay" : null);
-    for (const address of payload.addresses4) connection.trace.note(now, "candidate", address);
+    connection.trace.candidates(now, payload);
     this.#connections.set(call, connection);
     const theirs = payload.relayThrough;
     if (call.isDirect) return; // no relay is needed

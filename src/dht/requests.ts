@@ -12,8 +12,11 @@ import { encodeRequest, type Response } from "../wire/rpc.ts";
 import { RoundTrips } from "./round-trips.ts";
 import { SendWindow } from "./send-window.ts";
 
-/** Requests and datagrams of a node that is believed unreachable leave from the client socket (§3.1). */
-export type SocketName = "server" | "client" | `punch-${number}`;
+/**
+ * Requests and datagrams of a node that is believed unreachable leave from the client socket (§3.1). By `six`, the one of IPv6, go
+ * streams and their probes alone.
+ */
+export type SocketName = "server" | "client" | "six" | `punch-${number}`;
 
 export const TIMEOUT_MS = 1_000;
 export const RETRIES = 3;

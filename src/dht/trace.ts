@@ -3,7 +3,7 @@
  * bound on how much of it is kept.
  */
 import type { Address } from "../base/address.ts";
-import { FIREWALL } from "../wire/noise-payload.ts";
+import { FIREWALL, type NoisePayload } from "../wire/noise-payload.ts";
 import type { Holepuncher } from "./holepuncher.ts";
 import type { Reason } from "./reasons.ts";
 
@@ -61,6 +61,11 @@ export class Trace {
     if (this.entries.length >= MAX_ENTRIES) this.entries.splice(KEPT_FIRST, 1);
     const at = address && { host: address.host, port: address.port };
     this.entries.push({ atMs: now - this.#startedAt, step, address: at, detail });
+  }
+
+  /** Where the peer says that it may be. */
+  candidates(now: number, { addresses4, addresses6 }: NoisePayload): void {
+    for (const address of [...addresses4, ...addresses6]) this.note(now, "candidate", address);
   }
 
   /** What the NATs of both sides do, as far as is known. */

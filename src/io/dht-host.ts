@@ -1,5 +1,5 @@
 /**
- * A DHT node in real time: its machine, its two sockets, names, and the events that only the system knows of. The sockets and the
+ * A DHT node in real time: its machine, its sockets, names, and the events that only the system knows of. The sockets and the
  * drive are given, so the simulator runs the very same thing.
  */
 import type { Address } from "../base/address.ts";
@@ -72,6 +72,7 @@ export class DhtHost {
   /** Closes the sockets; nothing is answered until `resume`. */
   suspend(): void {
     this.input((now) => this.node.suspend(now));
+    this.useSix(null);
     this.#close();
   }
 
@@ -79,6 +80,14 @@ export class DhtHost {
     this.#sockets = sockets;
     this.#listen();
     this.input((now) => this.node.resume(now, sockets.server.address.port));
+  }
+
+  /** The socket by IPv6, bound to the address that the internet sees, in place of the one before; null: there is none. */
+  useSix(socket: DatagramSocket | null): void {
+    this.#closeFurther("six");
+    if (socket) this.#further.set("six", { socket, waiting: [] });
+    socket?.onDatagram((from, datagram) => this.#receive("six", from, datagram));
+    this.node.addresses6 = socket ? [socket.address] : [];
   }
 
   /** Nothing happens any more. */

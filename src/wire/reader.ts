@@ -4,6 +4,7 @@
  * ignored, as in the reference, so that messages may grow. Source: compact-encoding 2 index.js.
  */
 import type { Address } from "../base/address.ts";
+import { formatIp } from "../base/ip.ts";
 
 const EMPTY = new Uint8Array(0);
 
@@ -76,15 +77,12 @@ export class Reader {
     return { host, port: bytes[at + 4]! | (bytes[at + 5]! << 8) };
   }
 
-  /** Eighteen bytes: eight groups, high byte first, then the port low byte first. As the reference, `::` is never used. */
+  /** Eighteen bytes: eight groups, high byte first, then the port low byte first. */
   address6(): Address {
     const at = this.#take(18);
-    if (at < 0) return { host: "0:0:0:0:0:0:0:0", port: 0 };
+    if (at < 0) return { host: "::", port: 0 };
     const bytes = this.#bytes;
-    const groups = Array.from({ length: 8 }, (_, i) =>
-      ((bytes[at + 2 * i]! << 8) | bytes[at + 2 * i + 1]!).toString(16),
-    );
-    return { host: groups.join(":"), port: bytes[at + 16]! | (bytes[at + 17]! << 8) };
+    return { host: formatIp(bytes.subarray(at, at + 16)), port: bytes[at + 16]! | (bytes[at + 17]! << 8) };
   }
 
   /** A count and so many items; refused when there are more than `maxItems`. */

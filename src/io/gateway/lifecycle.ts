@@ -6,16 +6,19 @@ import type { EventEmitter } from "node:events";
 import { monotonicMs } from "../../../ffi/libc.ts";
 import { DnetError } from "../../base/error.ts";
 import type { DhtNode } from "../../dht/node.ts";
-import { TICK_MS } from "../../dht/upkeep.ts";
 import type { DatagramSocket } from "../datagram-socket.ts";
 import { type DhtEvent, DhtHost, type DhtSockets } from "../dht-host.ts";
 import { drive } from "../drive.ts";
 import { resolveIp4 } from "../endpoints.ts";
 import { PortMapping } from "../port-mapping.ts";
+import { ProxyLink } from "../proxy/link.ts";
 import { openUdpSocket } from "../udp-socket.ts";
 import { watchNetwork } from "./local-network.ts";
 import type { CheckedOptions } from "./options.ts";
 import type { GatewayEvents } from "./settings.ts";
+
+/** A stream is to go on within 3 s of a change of address: a look takes 0.3 ms, and what follows it up to 2 s. */
+const LOOK_FOR_NETWORK_MS = 1_000;
 
 export class Lifecycle {
   /** Null until the sockets are open. */
@@ -31,6 +34,8 @@ export class Lifecycle {
   readonly #options: CheckedOptions;
   readonly #gateway: EventEmitter<GatewayEvents>;
   readonly #ready = Promise.withResolvers<void>();
+  /** Null where sockets are this machine's own. */
+  #link: ProxyLink | null = null;
   #turn: Promise<void> = Promise.resolve();
   #stopWatching = () => {};
 
@@ -124,7 +129,7 @@ export class Lifecycle {
       node: this.#options.node,
       sockets,
       drive,
-      openSocket: () => openUdpSocket({ host: this.#options.host, port: 0 }),
+      openSocket: () => this.#openSocket([0]),
       resolve: resolveIp4,
       onEvent: (event) => {
         if (event.type === "ready") this.#ready.resolve();
@@ -134,7 +139,7 @@ export class Lifecycle {
       },
     });
     this.host = host;
-    this.#stopWatching = watchNetwork(TICK_MS, () => {
+    this.#stopWatching = watchNetwork(LOOK_FOR_NETWORK_MS, () => {
       this.input((now, node) => node.networkChanged(now));
       this.#refreshMapping();
       this.#gateway.emit("network-change");
@@ -161,11 +166,12 @@ export class Lifecycle {
 
   /** Each on the first of its ports that is free. Throws DnetError, and leaves none open, when one cannot be had. */
   async #openSockets(serverPorts: readonly number[], clientPorts: readonly number[]): Promise<DhtSockets> {
-    const { host } = this.#options;
-    const server = await openFirst(host, serverPorts);
+    const { via, keyPair } = this.#options;
+    this.#link = via === null ? null : new ProxyLink({ url: via, keyPair, onMoved: () => this.#moved() });
+    const server = await this.#openSocket(serverPorts);
     let client: DatagramSocket | null = null;
     try {
-      client = await openFirst(host, clientPorts);
+      client = await this.#openSocket(clientPorts);
       if (this.isDestroyed) throw destroyed();
       return { server, client };
     } catch (error) {
@@ -173,6 +179,18 @@ export class Lifecycle {
       client?.close();
       throw error;
     }
+  }
+
+  /** On the first of these ports that is free; a proxy has ports of its own. */
+  #openSocket(ports: readonly number[]): Promise<DatagramSocket> {
+    return this.#link ? this.#link.open() : openFirst(this.#options.host, ports);
+  }
+
+  /** The proxy was away, and has given our sockets other ports. */
+  #moved(): void {
+    const { host } = this;
+    if (!host || this.isSuspended || this.isDestroyed) return;
+    host.input((now) => host.node.resume(now, host.sockets.server.address.port));
   }
 }
 

@@ -1,4 +1,8 @@
 import { networkInterfaces } from "node:os";
+import { isGlobalIp6 } from "../../base/address-classes.ts";
+
+/** Somewhere on the internet, and nobody in particular. */
+const ANYWHERE = { hostname: "2000::1", port: 9 };
 
 /**
  * Calls `onChange` when an address of this machine has come or gone, looking each `everyMs`, until what it returns is called: that
@@ -20,6 +24,21 @@ export function localHosts(host: string): string[] {
   const all = Object.values(networkInterfaces()).flatMap((list = []) => list);
   const hosts = all.filter(({ family, internal }) => family === "IPv4" && !internal).map(({ address }) => address);
   return hosts.length > 0 ? hosts : ["127.0.0.1"];
+}
+
+/**
+ * The IPv6 address that this machine sends to the internet from, as its kernel chooses it (RFC 6724 §5); null when it has none there.
+ * Nothing is sent. Others of its addresses would be of no use: a firewall lets in what comes from where was sent to.
+ */
+export async function internetHost6(): Promise<string | null> {
+  try {
+    const socket = await Bun.udpSocket({ hostname: "::", connect: ANYWHERE });
+    const { address } = socket.address;
+    socket.close();
+    return isGlobalIp6(address) ? address : null;
+  } catch {
+    return null; // no route there, or no IPv6
+  }
 }
 
 function networkFingerprint(): string {

@@ -81,6 +81,11 @@ export interface GatewayOptions {
    * this ends. Left out: true where a bootstrap node may be on the public internet, unless `firewalled` is false.
    */
   readonly portMapping?: boolean;
+  /**
+   * Where UDP does not get out: the WebSocket address of a machine that carries it (`dnet dht proxy`), `ws://HOST:PORT`. It sees with
+   * whom this one exchanges datagrams, not what is in them. It has to admit `keyPair`.
+   */
+  readonly via?: string;
 }
 
 export interface CheckedOptions {
@@ -88,6 +93,8 @@ export interface CheckedOptions {
   readonly ports: readonly number[];
   readonly keyPair: KeyPair;
   readonly mapsPort: boolean;
+  /** Null where sockets are this machine's own. */
+  readonly via: string | null;
   readonly node: DhtNodeOptions;
 }
 
@@ -117,6 +124,7 @@ const KINDS: { readonly [name in keyof GatewayOptions]-?: Kind | "special" } = {
   filterNode: "function",
   hardened: "boolean",
   portMapping: "boolean",
+  via: "special",
 };
 
 /** Throws DnetError. `publicAddress` is a bootstrapper's own. */
@@ -129,11 +137,13 @@ export function checkOptions(options: GatewayOptions, publicAddress: Address | n
   const isFirewalled = options.firewalled ?? true;
   const keyPair = options.keyPair ?? keyPairFromSeed(options.seed ?? systemRandom.bytes(32));
   const { maxSize, maxAge } = options;
+  const via = checkVia(options.via);
   return {
     host,
     ports: portsToTry(options),
     keyPair,
-    mapsPort: options.portMapping ?? (isFirewalled && bootstrap.some(mayBePublic)),
+    mapsPort: via === null && (options.portMapping ?? (isFirewalled && bootstrap.some(mayBePublic))),
+    via,
     node: {
       random: systemRandom,
       unixOriginMs: Date.now() - now,
@@ -153,7 +163,7 @@ export function checkOptions(options: GatewayOptions, publicAddress: Address | n
       ...(maxSize === undefined ? {} : { maxSize }),
       ...(maxAge === undefined ? {} : { maxAgeMs: maxAge }),
       keepAliveMs: options.connectionKeepAlive ?? 5_000,
-      localHosts: () => localHosts(host),
+      localHosts: () => (via === null ? localHosts(host) : []),
       admits: (node) => !isStray(node) && (options.filterNode?.(node) ?? true),
     },
   };
@@ -183,6 +193,12 @@ export function parseBootstrap(entry: BootstrapEntry): BootstrapNode {
   const isValid = isHost(host) && isPort(Number(port)) && (suggested === null || ip4Number(suggested) >= 0);
   if (!isValid) throw refused("bootstrap", entry, "HOST:PORT with an IPv4 address or a name, such as 192.0.2.1:1776");
   return { host, port: Number(port), suggested };
+}
+
+function checkVia(via: string | undefined): string | null {
+  if (via === undefined) return null;
+  if (typeof via === "string" && /^wss?:\/\/[^/\s]+\/?$/.test(via) && URL.canParse(via)) return via;
+  throw refused("via", via, "ws://HOST:PORT or wss://HOST, as `dnet dht proxy` prints it");
 }
 
 function checkOption(name: string, value: unknown): void {

@@ -128,3 +128,23 @@ test("what is no key or no port is refused before anything is opened", async () 
     expect([words[0], exitCode, stderr.split(":")[0]]).toEqual([words[0], 2, "error BAD_ARGUMENT"]);
   }
 });
+
+test("OM-40 peers without UDP talk through a proxy that admits their keys, and say how it is to be reached when it is not", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "dnet-proxy-"));
+  const file = join(directory, "key");
+  const key = keyIn((await dnet(["dht", "keygen", file])).stdout);
+  const words = ["--admit", key, "--host", "127.0.0.1", "--port", "0", "--private-network"];
+  const proxying = start(["dht", "proxy", ...words]);
+  const proxy = await until("it carries", () => /127\.0\.0\.1:\d+/.exec(proxying.terminal.output)?.[0]);
+  const via = ["--via", `ws://${proxy}`, "--bootstrap", bootstrap];
+  const listening = start(["dht", "listen", "--key-file", file, ...via], "from behind");
+  await until("it listens", () => keyIn(listening.terminal.errors));
+  const connecting = await dnet(["dht", "connect", key, "--bootstrap", bootstrap], { stdin: "from outside" });
+  expect([connecting.exitCode, connecting.stdout]).toEqual([0, "from behind"]);
+  expect((await listening.done).stdout).toBe("from outside");
+  const wrong = await dnet(["dht", "lookup", "topic", "--bootstrap", bootstrap, "--via", proxy]);
+  expect([wrong.exitCode, wrong.stderr]).toEqual([9, expect.stringContaining("BAD_OPTION: via is 127.0.0.1:")]);
+  proxying.stop();
+  expect((await proxying.done).exitCode).toBe(0);
+  rmSync(directory, { recursive: true });
+}, 20_000);
