@@ -59,7 +59,8 @@ export class UdxStream implements Due {
   /** When any packet came for it last. */
   heardAt = -Infinity;
   /** Where that came from. */
-  #cameBy: { socket: string; from: Address } | null = null;
+  #heardBy = "";
+  #heardFrom: Address | null = null;
   #relay: UdxStream | null = null;
   readonly #relayedBy = new Set<UdxStream>();
 
@@ -84,12 +85,12 @@ export class UdxStream implements Due {
 
   /** Where the packet that its owner is being told of came from. */
   get source(): { readonly socket: string; readonly from: Address } | null {
-    return this.#cameBy;
+    return this.#heardFrom && { socket: this.#heardBy, from: this.#heardFrom };
   }
 
   /** Whether that is where our packets go. */
   get isFromRemote(): boolean {
-    return this.#cameBy !== null && this.#isRemote(this.#cameBy.socket, this.#cameBy.from);
+    return this.#heardFrom !== null && this.#isRemote(this.#heardBy, this.#heardFrom);
   }
 
   /** Whether something of ours is not acknowledged. */
@@ -211,7 +212,8 @@ export class UdxStream implements Due {
     // Differs: a relay asks again when an end has another address, too; so nobody else can have it pass anything on.
     const isExpected = this.#relay ? this.#isRemote(socket, from) : socket === this.#writer.route?.socket;
     if (!isExpected && this.#isRejected(now, socket, from)) return;
-    this.#cameBy = { socket, from };
+    this.#heardBy = socket;
+    this.#heardFrom = from;
     this.heardAt = now;
     if (this.#relay) return this.#forward(now, this.#relay, packet);
     const type = typeOf(packet);
