@@ -8,6 +8,7 @@
  */
 import type { Address } from "../base/address.ts";
 import { sameAddress } from "../base/address.ts";
+import { sameBytes } from "../base/bytes.ts";
 import type { Random } from "../base/random.ts";
 import { type Channel, type ChannelOwner, Mux } from "../transport/mux.ts";
 import type { UdxStream } from "../transport/udx/stream.ts";
@@ -22,7 +23,6 @@ import {
   type Pair,
 } from "../wire/blind-relay.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
-import { sameBytes } from "./peer.ts";
 
 /** Of one peer, joined and waiting together. Full: the next one is refused. */
 const MAX_PAIRS_PER_PEER = 64;

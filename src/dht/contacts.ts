@@ -3,10 +3,11 @@
  * Source: dht-rpc index.js `_addNodeFromNetwork`, `_onfullrow`, `_pingSome`, `_check`; specification §4.4, §4.5.
  */
 import type { Address } from "../base/address.ts";
+import { sameBytes } from "../base/bytes.ts";
 import { addressKey } from "../base/ip4.ts";
 import { INTERNAL } from "../wire/rpc.ts";
 import { NatSampler } from "./nat-sampler.ts";
-import { type Peer, sameBytes } from "./peer.ts";
+import type { Peer } from "./peer.ts";
 import type { PendingRequest, Reply, Requester, RequestFailure, Requests, Sender } from "./requests.ts";
 import { RoutingTable, type TableNode } from "./routing-table.ts";
 

@@ -6,12 +6,12 @@
  * Differs: a relay of ours is called at once, beside the search; the reference calls it when the server has answered.
  */
 import type { Address } from "../base/address.ts";
+import { sameBytes } from "../base/bytes.ts";
 import type { RelayThrough } from "../wire/noise-payload.ts";
 import type { Connection, ConnectionOwner, Seeker } from "./connection.ts";
 import type { ConnectionSurroundings, Way } from "./connection-surroundings.ts";
 import { Connector, type ConnectorOptions } from "./connector.ts";
 import type { Agreed } from "./handshaker.ts";
-import { sameBytes } from "./peer.ts";
 import type { Reason } from "./reasons.ts";
 import { Relaying } from "./relaying.ts";
 import type { SocketName } from "./requests.ts";
@@ -38,6 +38,7 @@ export class Dial implements Seeker {
   #relaying: Relaying | null = null;
   /** Why there is no direct path, once that is known. */
   #failure: Reason | null = null;
+  #hasLostRelay = false;
 
   constructor(connection: Connection, options: DialOptions, around: DialSurroundings) {
     this.#connection = connection;
@@ -131,6 +132,7 @@ export class Dial implements Seeker {
 
   #relayLost(now: number): void {
     this.#relaying = null;
+    this.#hasLostRelay = true;
     const hasPath = this.#connection.path.unrelayed(now);
     if (!hasPath && this.#failure) this.#connection.destroy(now, "RELAY_ABORTED");
   }
@@ -139,7 +141,8 @@ export class Dial implements Seeker {
     this.#failure = reason;
     this.#connection.trace.fail(now, reason);
     const mayBeRelayed = this.#connection.path.mayBeRelayed && this.#hasAgreed;
-    if (!mayBeRelayed && !this.#connection.hasPath) this.#connection.destroy(now, reason);
+    if (mayBeRelayed || this.#connection.hasPath) return;
+    this.#connection.destroy(now, this.#hasAgreed && this.#hasLostRelay ? "RELAY_ABORTED" : reason);
   }
 }
 

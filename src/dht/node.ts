@@ -4,6 +4,7 @@
  */
 import type { Address } from "../base/address.ts";
 import { isBogon } from "../base/address-classes.ts";
+import { sameBytes } from "../base/bytes.ts";
 import { addressKey } from "../base/ip4.ts";
 import type { Machine } from "../base/machine.ts";
 import { randomUint32 } from "../base/random.ts";
@@ -13,7 +14,7 @@ import { Connections } from "./connections.ts";
 import { Contacts } from "./contacts.ts";
 import { Guard, type HeldRequest } from "./guard.ts";
 import type { DhtNodeOptions, DhtOutput } from "./node-options.ts";
-import { nodeId, peerAt, sameBytes } from "./peer.ts";
+import { nodeId, peerAt } from "./peer.ts";
 import { Query, type QueryContext, type QueryFailure, type QueryOptions, type QueryOwner } from "./query.ts";
 import { Reachability } from "./reachability.ts";
 import {

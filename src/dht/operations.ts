@@ -2,6 +2,7 @@
  * What a user asks of the network, as walks and what their replies mean. Source: hyperdht 6.34 index.js; specification §6.3.
  */
 import type { Address } from "../base/address.ts";
+import { sameBytes } from "../base/bytes.ts";
 import { blake2b256 } from "../crypto/blake2b.ts";
 import type { KeyPair } from "../crypto/ed25519.ts";
 import {
@@ -16,7 +17,6 @@ import {
 } from "../wire/dht.ts";
 import { INTERNAL, K } from "../wire/rpc.ts";
 import { Writer } from "../wire/writer.ts";
-import { sameBytes } from "./peer.ts";
 import type { QueryOptions } from "./query.ts";
 import type { Outgoing, Reply } from "./requests.ts";
 import { type AnnounceTerms, signAnnounce, signMutable, verifyMutable } from "./signatures.ts";

@@ -36,13 +36,3 @@ export function sharedBits(a: Uint8Array, b: Uint8Array): number {
   }
   return 8 * ID_BYTES;
 }
-
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && compareBytes(a, b) === 0;
-}
-
-/** Negative when `a` comes before `b`; of equal lengths. */
-export function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
-  return 0;
-}

@@ -7,8 +7,9 @@
  */
 import type { Address } from "../base/address.ts";
 import { assert } from "../base/assert.ts";
+import { sameBytes } from "../base/bytes.ts";
 import { encodeAddress4, INTERNAL, K, RPC_ERROR } from "../wire/rpc.ts";
-import { compareDistance, type Peer, peerAt, sameBytes } from "./peer.ts";
+import { compareDistance, type Peer, peerAt } from "./peer.ts";
 import type { Outgoing, PendingRequest, Reply, Requester, RequestFailure, Requests } from "./requests.ts";
 
 /** A query asks a node six times before it takes it for dead. */

@@ -4,11 +4,12 @@
  * id and stores records. Source: dht-rpc index.js `_bootstrap`, `_updateNetworkState`, `_checkIfFirewalled`; specification §4.2.
  */
 import type { Address } from "../base/address.ts";
+import { sameBytes } from "../base/bytes.ts";
 import type { Bootstrap } from "./bootstrap.ts";
 import type { Contacts } from "./contacts.ts";
 import { MappedAddress } from "./mapped-address.ts";
 import type { NatSampler } from "./nat-sampler.ts";
-import { nodeId, sameBytes } from "./peer.ts";
+import { nodeId } from "./peer.ts";
 import { PortProbe, pingNat } from "./port-probe.ts";
 import type { Query, QueryOwner } from "./query.ts";
 import type { PendingRequest, Reply, Requester, Requests, SocketName } from "./requests.ts";

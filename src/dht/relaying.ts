@@ -4,12 +4,12 @@
  */
 import type { Address } from "../base/address.ts";
 import { sameAddress } from "../base/address.ts";
+import { sameBytes } from "../base/bytes.ts";
 import { type Channel, Mux } from "../transport/mux.ts";
 import { BLIND_RELAY, BLIND_RELAY_PROTOCOL, decodePair, decodeUnpair, encodePair } from "../wire/blind-relay.ts";
 import type { RelayThrough } from "../wire/noise-payload.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import type { Path } from "./connection-surroundings.ts";
-import { sameBytes } from "./peer.ts";
 
 /** How long the relay and the other end may take together. */
 const PAIRING_MS = 15_000;

@@ -2,9 +2,11 @@
  * The nodes we know, in rows by how many leading bits their ids share with ours: K to a row, so that we know many near us and a few
  * everywhere else (Kademlia §2.2). Source: kademlia-routing-table 1 index.js; specification §4.4.
  */
+
+import { compareBytes } from "../base/bytes.ts";
 import { prefix24 } from "../base/ip4.ts";
 import { encodeAddresses, K } from "../wire/rpc.ts";
-import { compareBytes, type Peer, sharedBits } from "./peer.ts";
+import { type Peer, sharedBits } from "./peer.ts";
 
 const ROWS = 256;
 /** With diversity on: what one /24 may hold of the whole table, so that no one network can be all that we see. */

@@ -4,6 +4,7 @@
  * answer at all, as there.
  */
 import type { Address } from "../base/address.ts";
+import { sameBytes } from "../base/bytes.ts";
 import type { Random } from "../base/random.ts";
 import { blake2b256 } from "../crypto/blake2b.ts";
 import {
@@ -20,7 +21,6 @@ import {
 import { Reader } from "../wire/reader.ts";
 import { K, type Request, RPC_ERROR } from "../wire/rpc.ts";
 import { ExpiringRecords } from "./expiring-records.ts";
-import { sameBytes } from "./peer.ts";
 import { type AnnounceTerms, verifyAnnounce, verifyMutable } from "./signatures.ts";
 import { Topics } from "./topics.ts";
 

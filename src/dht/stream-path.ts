@@ -5,11 +5,11 @@
  * Differs: a direct path that stays silent after the move is left for the relay again; the reference never looks back.
  */
 import { type Address, sameAddress } from "../base/address.ts";
+import { sameBytes } from "../base/bytes.ts";
 import type { NoiseSession } from "../crypto/noise.ts";
 import type { UdxStream } from "../transport/udx/stream.ts";
 import type { UdxOffer } from "../wire/noise-payload.ts";
 import { isPunchSocket, type Path, type Way } from "./connection-surroundings.ts";
-import { sameBytes } from "./peer.ts";
 import type { Relaying } from "./relaying.ts";
 import type { SocketName } from "./requests.ts";
 import { Roaming } from "./roaming.ts";

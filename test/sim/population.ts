@@ -2,9 +2,9 @@
  * A large network in simulated time: it forms, keys are announced, nodes leave, datagrams are lost, and lookups go on. What the
  * benchmark prints in a table for growing sizes, and a test asserts for a small one.
  */
+import { sameBytes } from "../../src/base/bytes.ts";
 import { type KeyPair, keyPairFromSeed } from "../../src/crypto/ed25519.ts";
 import { announce, lookup } from "../../src/dht/operations.ts";
-import { sameBytes } from "../../src/dht/peer.ts";
 import { finish, type SimDhtNode, simNetwork } from "../support/sim-dht.ts";
 import { Internet } from "./internet/internet.ts";
 

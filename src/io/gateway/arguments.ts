@@ -1,10 +1,10 @@
 /** The arguments of a gateway's calls and its connections', checked before anything is sent: each refusal names what was found and what was expected. */
 import type { Address } from "../../base/address.ts";
+import { sameBytes } from "../../base/bytes.ts";
 import { DnetError } from "../../base/error.ts";
 import { addressKey } from "../../base/ip4.ts";
 import { parsePublicKey } from "../../base/public-key.ts";
 import type { FoundMutable } from "../../dht/operations.ts";
-import { sameBytes } from "../../dht/peer.ts";
 import type { QueryOptions } from "../../dht/query.ts";
 import { MAX_MESSAGE_BYTES } from "../../transport/secret-channel.ts";
 import { decodeHyperdhtAddress } from "../../wire/hyperdht-address.ts";

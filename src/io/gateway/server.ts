@@ -1,11 +1,11 @@
 /** A server for programs: whoever knows its key connects to it. Source: hyperdht 6.34 lib/server.js; specification §19. */
 import { EventEmitter } from "node:events";
 import type { Address } from "../../base/address.ts";
+import { sameBytes } from "../../base/bytes.ts";
 import { DnetError } from "../../base/error.ts";
 import type { KeyPair } from "../../crypto/ed25519.ts";
 import type { Connection, ConnectionOwner } from "../../dht/connection.ts";
 import type { Server as DhtServer } from "../../dht/connections.ts";
-import { sameBytes } from "../../dht/peer.ts";
 import type { NoisePayload } from "../../wire/noise-payload.ts";
 import type { DhtHost } from "../dht-host.ts";
 import { pickRelay } from "./arguments.ts";

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Address } from "../../../src/base/address.ts";
-import { compareBytes, compareDistance, nodeId, peerAt, sameBytes, sharedBits } from "../../../src/dht/peer.ts";
+import { compareBytes, sameBytes } from "../../../src/base/bytes.ts";
+import { compareDistance, nodeId, peerAt, sharedBits } from "../../../src/dht/peer.ts";
 import { SeededRandom } from "../../support/random.ts";
 import { vectors } from "../../support/vectors.ts";
 

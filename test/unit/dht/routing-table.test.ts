@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Address } from "../../../src/base/address.ts";
-import { compareBytes, peerAt, sharedBits } from "../../../src/dht/peer.ts";
+import { compareBytes } from "../../../src/base/bytes.ts";
+import { peerAt, sharedBits } from "../../../src/dht/peer.ts";
 import { RoutingTable, type TableNode } from "../../../src/dht/routing-table.ts";
 import { encodeAddresses, K } from "../../../src/wire/rpc.ts";
 import { SeededRandom } from "../../support/random.ts";
