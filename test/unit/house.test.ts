@@ -20,7 +20,7 @@ const LAYERS = [
 ];
 const PURE = new Set(LAYERS.slice(0, 6).flat());
 /** Modules from elsewhere that a pure folder may load; types may come from anywhere. */
-const PURE_MODULES: { readonly [layer: string]: RegExp } = { crypto: /^(node:crypto|@noble\/)/ };
+const PURE_MODULES: { readonly [layer: string]: RegExp } = { crypto: /^(node:crypto|@noble\/|@scure\/)/ };
 
 /** What brings a clock, chance, I/O or a suspended function into code. */
 const IMPURE: readonly (readonly [what: string, pattern: RegExp])[] = [
