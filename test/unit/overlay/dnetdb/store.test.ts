@@ -1,0 +1,358 @@
+/** A store, told transactions: what it accepts, what it refuses and by which name, and what it says then. */
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import type { KeyPair } from "../../../../src/crypto/ed25519.ts";
+import { sha256 } from "../../../../src/crypto/sha256.ts";
+import { keyHash, recordId } from "../../../../src/overlay/dnetdb/ids.ts";
+import { type Lock, lockTo } from "../../../../src/overlay/dnetdb/lock.ts";
+import type { Slot } from "../../../../src/overlay/dnetdb/operands.ts";
+import { MAX_UNSPENT_MINTS, REFUSALS } from "../../../../src/overlay/dnetdb/rules.ts";
+import { Store } from "../../../../src/overlay/dnetdb/store.ts";
+import {
+  AMOUNT,
+  draft,
+  encodeTransaction,
+  signTransaction,
+  type Transaction,
+  type Unsigned,
+} from "../../../../src/overlay/dnetdb/transaction.ts";
+import { anyKeyPair, lockOf } from "../../../support/dnetdb.ts";
+import { SeededRandom } from "../../../support/random.ts";
+
+const NOW = 1_790_000_000_000;
+const BODY = new TextEncoder().encode("{}");
+const random = new SeededRandom(1);
+const [owner, other, alice, bob] = [anyKeyPair(random), anyKeyPair(random), anyKeyPair(random), anyKeyPair(random)];
+const ip = (last: number): Slot => ({ kind: "address", ip: Uint8Array.of(10, 0, 0, last) });
+const key = ({ publicKey }: KeyPair) => ({ kind: "key", publicKey }) as const;
+const store = () => new Store(new Database(":memory:"));
+
+/** One step: `script` without its lock, which is the owner's unless another is given. */
+function step(
+  spent: Transaction | null,
+  script: { readonly op: string; readonly [operand: string]: unknown },
+  options: Partial<Unsigned> & {
+    readonly lock?: Lock;
+    readonly signers?: readonly KeyPair[];
+    readonly output?: number;
+  } = {},
+): Transaction {
+  const { lock = lockOf(owner), signers = [owner], output = 0, ...fields } = options;
+  const withoutBody = /MINT|REMOVE|OVX$|TRANSFER|CLOSE|AUTH|REVOKE/.test(script.op);
+  const unsigned = draft({
+    time: NOW,
+    input: spent && { transaction: spent.id, output },
+    outputs: [{ amount: AMOUNT, script: { ...script, lock } as never }],
+    bodyHash: withoutBody ? null : sha256(BODY),
+    ...fields,
+  });
+  return signers.reduce(signTransaction, unsigned);
+}
+
+let mints = 0;
+const mint = (lock = lockOf(owner), signers = [owner]) =>
+  step(null, { op: "OP_MINT" }, { lock, signers, time: NOW - 1_000 + mints++ });
+
+/** A dnet that is created and nothing more. */
+function created(name: string | null = "home") {
+  const db = store();
+  const token = mint();
+  const dnet = recordId(token.id);
+  const create = step(token, { op: "OP_DNET_CREATE", dnet, name });
+  const say = (transaction: Transaction, body: Uint8Array | null = transaction.bodyHash && BODY) => {
+    const verdict = db.accept(NOW, encodeTransaction(transaction), body);
+    return verdict.status === "refused" ? verdict.why : verdict.status;
+  };
+  expect([say(token), say(create)]).toEqual(["accepted", "accepted"]);
+  return { db, dnet, create, say };
+}
+
+function invitation(spent: Transaction, dnet: Uint8Array, slot: Slot, guest: KeyPair): Transaction {
+  const script = { op: "OP_DNET_INVITE", dnet, slot } as const;
+  const outputs = [lockOf(owner), lockOf(guest)].map((lock) => ({ amount: AMOUNT, script: { ...script, lock } }));
+  return step(spent, script, { outputs });
+}
+
+test("DN-01 DN-04 a record begins with its owner's token, and each step spends the one before; its head and height say where it is", () => {
+  const { db, dnet, create, say } = created();
+  const add = step(create, { op: "OP_DNET_NODE", dnet, slot: ip(2), member: key(alice) });
+  expect(say(add)).toBe("accepted");
+  expect(say(add)).toBe("known");
+  expect(db.view(dnet)).toMatchObject({
+    name: "home",
+    isDnet: true,
+    head: add.id,
+    height: 1,
+    epoch: 0,
+    isClosed: false,
+  });
+  expect(db.transactionsOf(dnet)).toEqual([create, add].map(encodeTransaction));
+});
+
+test("DN-02 DN-05 who is not the owner changes nothing, and no other amount or destination passes", () => {
+  const { db, dnet, create, say } = created();
+  const add = { op: "OP_DNET_NODE", dnet, slot: ip(2), member: key(alice) };
+  const lock = lockOf(owner);
+  expect(say(step(create, add, { signers: [] }))).toBe("UNSIGNED");
+  expect(say(step(create, add, { signers: [other] }))).toBe("WRONG_SIGNER");
+  expect(say(step(create, add, { signers: [owner, other] }))).toBe("WRONG_SIGNER");
+  expect(say(step(create, add, { lock: lockOf(other) }))).toBe("WRONG_DESTINATION");
+  for (const amount of [0, 2]) {
+    expect(say(step(create, add, { outputs: [{ amount, script: { ...add, lock } as never }] }))).toBe("WRONG_AMOUNT");
+  }
+  const good = step(create, add);
+  const forged = {
+    ...good,
+    signatures: [{ ...good.signatures[0]!, bytes: good.signatures[0]!.bytes.map((byte) => byte ^ 1) }],
+  };
+  expect(say(forged)).toBe("FORGED");
+  expect([db.view(dnet)!.height, db.members(dnet)]).toEqual([0, []]);
+});
+
+test("k of n owners: fewer are refused, as many pass, whoever they are", () => {
+  const db = store();
+  const owners = [owner, other, alice];
+  const lock = lockTo(
+    owners.map(({ publicKey }) => keyHash(publicKey)),
+    2,
+  )!;
+  const say = (transaction: Transaction) => db.accept(NOW, encodeTransaction(transaction), null);
+  const token = mint(lock, [owner, other]);
+  expect(say(step(null, { op: "OP_MINT" }, { lock, signers: [owner] }))).toMatchObject({ why: "UNSIGNED" });
+  expect(say(token).status).toBe("accepted");
+  const create = step(
+    token,
+    { op: "OP_OVX_CREATE", ovx: recordId(token.id), name: "cloud" },
+    { lock, signers: [alice, other] },
+  );
+  expect(say(create).status).toBe("accepted");
+});
+
+test("DN-04 two steps from one output: the second is refused, and kept as evidence if the owner has signed both", () => {
+  const { db, dnet, create, say } = created();
+  const one = step(create, { op: "OP_DNET_NODE", dnet, slot: ip(2), member: key(alice) });
+  const two = step(create, { op: "OP_DNET_NODE", dnet, slot: ip(3), member: key(bob) });
+  const stranger = step(create, { op: "OP_DNET_CLOSE", dnet }, { signers: [other] });
+  expect([say(one), say(two), say(two), say(stranger)]).toEqual([
+    "accepted",
+    "SPENT_INPUT",
+    "SPENT_INPUT",
+    "SPENT_INPUT",
+  ]);
+  expect(db.evidence()).toEqual([{ bytes: encodeTransaction(two), accepted: one.id }]);
+  expect(db.members(dnet)).toEqual([{ slot: ip(2), member: key(alice) }]);
+});
+
+test("DN-22 DN-23 an address has one holder in a dnet; in another it is free, and so it is once its holder is removed", () => {
+  const { db, dnet, create, say } = created();
+  const one = step(create, { op: "OP_DNET_NODE", dnet, slot: ip(2), member: key(alice) });
+  expect(say(one)).toBe("accepted");
+  expect(say(step(one, { op: "OP_DNET_NODE", dnet, slot: ip(2), member: key(bob) }))).toBe("ADDRESS_TAKEN");
+  expect(say(invitation(one, dnet, ip(2), other))).toBe("ADDRESS_TAKEN");
+  const six = { kind: "address", ip: Uint8Array.of(0xfd, ...new Uint8Array(14), 2) } as const;
+  const both = step(one, { op: "OP_DNET_NODE", dnet, slot: six, member: key(alice) });
+  expect(say(both)).toBe("accepted");
+  expect(db.slotsOf(dnet, key(alice))).toEqual([ip(2), six]);
+  const removed = step(both, { op: "OP_DNET_NODE_REMOVE", dnet, slot: ip(2) });
+  expect(say(removed)).toBe("accepted");
+  expect(say(step(removed, { op: "OP_DNET_NODE_REMOVE", dnet, slot: ip(2) }))).toBe("ADDRESS_UNKNOWN");
+  expect(say(step(removed, { op: "OP_DNET_NODE", dnet, slot: ip(2), member: key(bob) }))).toBe("accepted");
+  expect(db.slotsOf(dnet, key(bob))).toEqual([ip(2)]);
+  const elsewhere = created();
+  const same = step(elsewhere.create, { op: "OP_DNET_NODE", dnet: elsewhere.dnet, slot: ip(2), member: key(bob) });
+  expect(elsewhere.say(same)).toBe("accepted");
+});
+
+test("DN-26 an invitation is joined once, by whoever holds its key, at the address that it reserves", () => {
+  const { db, dnet, create, say } = created();
+  const guest = anyKeyPair(random);
+  const invite = invitation(create, dnet, ip(9), guest);
+  expect(say(invite)).toBe("accepted");
+  expect(db.members(dnet)).toEqual([{ slot: ip(9), member: null }]);
+  const join = (who: KeyPair, fields: object = {}) =>
+    step(
+      invite,
+      { op: "OP_DNET_JOIN", dnet, slot: ip(9), member: key(who) },
+      { lock: lockOf(who), signers: [guest], output: 1, ...fields },
+    );
+  expect(say(join(alice, { signers: [alice] }))).toBe("WRONG_SIGNER");
+  expect(say(join(alice, { lock: lockOf(bob) }))).toBe("WRONG_DESTINATION");
+  expect(say(join(alice, { output: 0 }))).toBe("WRONG_OP");
+  const elsewhere = step(
+    invite,
+    { op: "OP_DNET_JOIN", dnet, slot: ip(8), member: key(alice) },
+    { lock: lockOf(alice), signers: [guest], output: 1 },
+  );
+  expect(say(elsewhere)).toBe("ADDRESS_UNKNOWN");
+  expect([say(join(alice)), say(join(bob))]).toEqual(["accepted", "SPENT_INPUT"]);
+  expect(db.members(dnet)).toEqual([{ slot: ip(9), member: key(alice) }]);
+  expect(db.view(dnet)).toMatchObject({ head: invite.id, height: 1 }); // the owner goes on from where he was
+});
+
+test("a removal wins over a join that arrives late, and whoever has the address then keeps it", () => {
+  for (const isLate of [false, true]) {
+    const { db, dnet, create, say } = created();
+    const guest = anyKeyPair(random);
+    const invite = invitation(create, dnet, ip(9), guest);
+    const join = step(
+      invite,
+      { op: "OP_DNET_JOIN", dnet, slot: ip(9), member: key(alice) },
+      { lock: lockOf(alice), signers: [guest], output: 1 },
+    );
+    const removal = step(invite, { op: "OP_DNET_NODE_REMOVE", dnet, slot: ip(9) });
+    const again = step(removal, { op: "OP_DNET_NODE", dnet, slot: ip(9), member: key(bob) });
+    const order = isLate ? [invite, removal, again, join] : [invite, join, removal, again];
+    expect(order.map((each) => say(each))).toEqual(["accepted", "accepted", "accepted", "accepted"]);
+    expect(db.members(dnet)).toEqual([{ slot: ip(9), member: key(bob) }]);
+  }
+});
+
+test("DN-08 DN-10 DN-11 DN-12 DN-15 clouds are attached by a dnet's owner, and authorise it by their own", () => {
+  const { db, dnet, create, say } = created();
+  const token = mint(lockOf(other), [other]);
+  const ovx = recordId(token.id);
+  const ofOther = { lock: lockOf(other), signers: [other] };
+  const cloud = step(token, { op: "OP_OVX_CREATE", ovx, name: "cloud" }, ofOther);
+  expect([say(token), say(cloud)]).toEqual(["accepted", "accepted"]);
+  expect(db.view(ovx)).toMatchObject({ name: "cloud", isDnet: false });
+  const auth = { op: "OP_OVX_AUTH", ovx, dnet, expiresAt: NOW + 1, quotaBytes: null };
+  expect(say(step(cloud, auth, { ...ofOther, signers: [owner] }))).toBe("WRONG_SIGNER");
+  expect(say(step(cloud, { op: "OP_OVX_REVOKE", ovx, dnet }, ofOther))).toBe("NOT_AUTHORISED");
+  const authorised = step(cloud, auth, ofOther);
+  expect([say(authorised), db.isAuthorised(ovx, dnet)]).toEqual(["accepted", true]);
+  expect(say(step(authorised, { op: "OP_OVX_REVOKE", ovx, dnet }, ofOther))).toBe("accepted");
+  expect(db.isAuthorised(ovx, dnet)).toBe(false);
+  const attach = step(create, { op: "OP_DNET_OVX", dnet, ovx });
+  expect([say(attach), db.isAttached(dnet, ovx)]).toEqual(["accepted", true]);
+  expect(say(step(attach, { op: "OP_DNET_OVX", dnet, ovx }))).toBe("ATTACHED_TWICE");
+  const detach = step(attach, { op: "OP_DNET_OVX_REMOVE", dnet, ovx });
+  expect([say(detach), db.isAttached(dnet, ovx)]).toEqual(["accepted", false]);
+  expect(say(step(detach, { op: "OP_DNET_OVX_REMOVE", dnet, ovx }))).toBe("NOT_ATTACHED");
+});
+
+test("a record goes to another owner by a transfer, whose the next step is; and after the close there is none", () => {
+  const { db, dnet, create, say } = created();
+  const gone = step(create, { op: "OP_DNET_TRANSFER", dnet }, { lock: lockOf(other) });
+  expect(say(gone)).toBe("accepted");
+  const key1 = { op: "OP_DNET_KEY", dnet, epoch: 1 };
+  expect(say(step(gone, key1))).toBe("WRONG_DESTINATION");
+  const ofOther = { lock: lockOf(other), signers: [other] };
+  expect(say(step(gone, { ...key1, epoch: 2 }, ofOther))).toBe("WRONG_EPOCH");
+  const rotated = step(gone, key1, ofOther);
+  const close = step(rotated, { op: "OP_DNET_CLOSE", dnet }, ofOther);
+  expect([say(rotated), say(close)]).toEqual(["accepted", "accepted"]);
+  expect(db.view(dnet)).toMatchObject({ epoch: 1, isClosed: true });
+  expect(say(step(close, { op: "OP_DNET_POLICY", dnet }, ofOther))).toBe("CLOSED");
+});
+
+test("steps that do not fit what they spend, or spend nothing that is here, are refused by name", () => {
+  const { dnet, create, say } = created();
+  const token = mint();
+  expect(say(step(token, { op: "OP_DNET_CREATE", dnet: recordId(token.id), name: "x" }))).toBe("UNKNOWN_INPUT");
+  expect(say(token)).toBe("accepted");
+  expect(say(step(token, { op: "OP_DNET_CREATE", dnet, name: "x" }))).toBe("WRONG_ID");
+  expect(say(step(token, { op: "OP_DNET_POLICY", dnet }))).toBe("WRONG_OP");
+  expect(say(step(create, { op: "OP_DNET_CREATE", dnet: recordId(create.id), name: "x" }))).toBe("WRONG_OP");
+  expect(say(step(create, { op: "OP_OVX_UPDATE", ovx: dnet }))).toBe("WRONG_OP");
+  expect(say(step(create, { op: "OP_DNET_POLICY", dnet: new Uint8Array(32) }))).toBe("WRONG_RECORD");
+  expect(say(step(create, { op: "OP_DNET_POLICY", dnet }, { input: null }))).toBe("WRONG_INPUT");
+  expect(say(step(create, { op: "OP_DNET_POLICY", dnet }, { bodyHash: null }))).toBe("WRONG_BODY");
+  expect(say(step(create, { op: "OP_DNET_CLOSE", dnet }, { bodyHash: sha256(BODY) }))).toBe("WRONG_BODY");
+  expect(say(step(create, { op: "OP_DNET_POLICY", dnet }), new TextEncoder().encode("another"))).toBe("WRONG_HASH");
+  expect(say(step(create, { op: "OP_DNET_POLICY", dnet }, { time: NOW - 10_000_000 }))).toBe("ABSURD_TIME");
+  expect(say(step(create, { op: "OP_DNET_POLICY", dnet }, { time: NOW + 10_000_000 }))).toBe("ABSURD_TIME");
+  const invite = { op: "OP_DNET_INVITE", dnet, slot: ip(1) };
+  expect(say(step(create, invite))).toBe("WRONG_OUTPUTS");
+  expect(
+    say(step(create, { op: "OP_DNET_NODE", dnet, slot: { kind: "tag", tag: new Uint8Array(16) }, member: key(alice) })),
+  ).toBe("WRONG_FORM");
+});
+
+test("DN-54 in a private dnet addresses and keys are tags, and the rules hold all the same", () => {
+  const { db, dnet, create, say } = created(null);
+  const tag = (byte: number) => ({ kind: "tag", tag: new Uint8Array(16).fill(byte) }) as const;
+  expect(say(step(create, { op: "OP_DNET_NODE", dnet, slot: ip(2), member: key(alice) }))).toBe("WRONG_FORM");
+  expect(say(step(create, { op: "OP_DNET_NODE", dnet, slot: tag(1), member: key(alice) }))).toBe("WRONG_FORM");
+  const add = step(create, { op: "OP_DNET_NODE", dnet, slot: tag(1), member: tag(2) });
+  expect(say(add)).toBe("accepted");
+  expect(say(step(add, { op: "OP_DNET_NODE", dnet, slot: tag(1), member: tag(3) }))).toBe("ADDRESS_TAKEN");
+  expect([db.view(dnet)!.name, db.members(dnet)]).toEqual([null, [{ slot: tag(1), member: tag(2) }]]);
+});
+
+test("replicas that hear the same in any order, some of it twice, end in the same state", () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const chance = new SeededRandom(seed);
+    const { dnet, create, db: first, say } = created();
+    const said: Transaction[] = [];
+    const guests: { readonly invite: Transaction; readonly slot: Slot; readonly guest: KeyPair }[] = [];
+    let head = create;
+    const go = (next: Transaction) => {
+      if (say(next) !== "accepted") return;
+      said.push(next);
+      if (next.outputs[0]!.script.op !== "OP_DNET_JOIN") head = next;
+    };
+    for (let i = 0; i < 30; i++) {
+      const slot = ip(1 + chance.below(6));
+      const who = chance.pick([alice, bob, other]);
+      const kind = chance.below(5);
+      if (kind === 0) go(step(head, { op: "OP_DNET_NODE", dnet, slot, member: key(who) }));
+      else if (kind === 1) go(step(head, { op: "OP_DNET_NODE_REMOVE", dnet, slot }));
+      else if (kind === 2) {
+        const guest = anyKeyPair(chance);
+        const invite = invitation(head, dnet, slot, guest);
+        go(invite);
+        guests.push({ invite, slot, guest });
+      } else if (kind === 3 && guests.length > 0) {
+        const { invite, slot: reserved, guest } = guests.splice(chance.below(guests.length), 1)[0]!;
+        const script = { op: "OP_DNET_JOIN", dnet, slot: reserved, member: key(who) };
+        go(step(invite, script, { lock: lockOf(who), signers: [guest], output: 1 }));
+      } else go(step(head, { op: "OP_DNET_POLICY", dnet }));
+    }
+    const state = (db: Store) => [db.view(dnet), db.members(dnet), db.transactionsOf(dnet).length];
+    for (let replica = 0; replica < 3; replica++) {
+      const database = new Database(":memory:");
+      const db = new Store(database);
+      db.accept(NOW, first.transaction(create.input!.transaction)!, null);
+      db.accept(NOW, encodeTransaction(create), BODY);
+      const waiting = [...said, ...said.slice(0, 10)];
+      for (let tries = 0; waiting.length > 0 && tries < 20_000; tries++) {
+        const [next] = waiting.splice(chance.below(waiting.length), 1);
+        const verdict = db.accept(NOW, encodeTransaction(next!), next!.bodyHash && BODY);
+        if (verdict.status === "refused") waiting.push(next!);
+      }
+      expect([seed, waiting.length, state(db)]).toEqual([seed, 0, state(first)]);
+    }
+  }
+});
+
+test("an owner has so many unspent tokens, and may mint again when one is spent", () => {
+  const { say } = created();
+  const tokens = Array.from({ length: MAX_UNSPENT_MINTS }, () => mint());
+  for (const token of tokens) expect(say(token)).toBe("accepted");
+  const late = mint();
+  expect(say(late)).toBe("TOO_MANY_MINTS");
+  const [first] = tokens;
+  expect(say(step(first!, { op: "OP_OVX_CREATE", ovx: recordId(first!.id), name: "x" }))).toBe("accepted");
+  expect(say(late)).toBe("accepted");
+});
+
+test("what a later version wrote is kept; what is no transaction is refused", () => {
+  const db = store();
+  const bytes = Uint8Array.of(9, 1, 2, 3);
+  expect([db.accept(NOW, bytes, null).status, db.accept(NOW, bytes, null).status]).toEqual(["kept", "known"]);
+  expect(db.accept(NOW, Uint8Array.of(1, 2, 3), null)).toMatchObject({ status: "refused", why: "MALFORMED" });
+});
+
+test("a store is found again as it was, and one of a later version is not touched", () => {
+  const database = new Database(":memory:");
+  const db = new Store(database);
+  const token = mint();
+  db.accept(NOW, encodeTransaction(token), null);
+  expect(new Store(database).accept(NOW, encodeTransaction(token), null).status).toBe("known");
+  database.run("PRAGMA user_version = 99");
+  expect(() => new Store(database)).toThrow(expect.objectContaining({ code: "STORE_TOO_NEW" }));
+});
+
+test("every refusal says what it means", () => {
+  for (const [code, words] of Object.entries(REFUSALS)) expect([code, words.length > 10]).toEqual([code, true]);
+});
