@@ -1,10 +1,12 @@
 /** Keys, scripts and transactions of DNetDB, by seeds. */
 import { type KeyPair, keyPairFromSeed } from "../../src/crypto/ed25519.ts";
-import { keyHash } from "../../src/overlay/dnetdb/ids.ts";
+import { sha256 } from "../../src/crypto/sha256.ts";
+import { keyHash, recordId } from "../../src/overlay/dnetdb/ids.ts";
 import { type Lock, lockTo } from "../../src/overlay/dnetdb/lock.ts";
 import type { MemberReference, OperandKind, Slot } from "../../src/overlay/dnetdb/operands.ts";
 import { OPS, type OpName, type Script } from "../../src/overlay/dnetdb/script.ts";
-import type { SeededRandom } from "./random.ts";
+import { AMOUNT, draft, signTransaction, type Transaction } from "../../src/overlay/dnetdb/transaction.ts";
+import { SeededRandom } from "./random.ts";
 
 export const anyKeyPair = (random: SeededRandom): KeyPair => keyPairFromSeed(random.bytes(32));
 
@@ -47,4 +49,38 @@ export function anyScript(random: SeededRandom, op: OpName, lock = anyLock(rando
     anyOperand(random, kind as OperandKind),
   ]);
   return { op, lock, ...Object.fromEntries(operands) } as Script;
+}
+
+export interface Step {
+  readonly transaction: Transaction;
+  readonly body: Uint8Array | null;
+}
+
+/** A record without end: a mint, the creation, and members that come and go, always the same for a seed. */
+export function* stepsOf(seed: number): Generator<Step> {
+  const random = new SeededRandom(seed);
+  const owner = anyKeyPair(random);
+  const lock = lockOf(owner);
+  const body = random.bytes(300);
+  let time = 1_790_000_000_000;
+  let spent: Transaction | null = null;
+  const step = (script: { readonly op: OpName }, hasBody: boolean): Step => {
+    const unsigned = draft({
+      time: time++,
+      input: spent && { transaction: spent.id, output: 0 },
+      outputs: [{ amount: AMOUNT, script: { ...script, lock } as Script }],
+      bodyHash: hasBody ? sha256(body) : null,
+    });
+    spent = signTransaction(unsigned, owner);
+    return { transaction: spent, body: hasBody ? body : null };
+  };
+  yield step({ op: "OP_MINT" }, false);
+  const dnet = recordId(spent!.id);
+  yield step({ op: "OP_DNET_CREATE", dnet, name: "home" } as { op: OpName }, true);
+  for (let i = 0; ; i++) {
+    const slot: Slot = { kind: "address", ip: Uint8Array.of(10, i >> 16, i >> 8, i) };
+    const member: MemberReference = { kind: "key", publicKey: random.bytes(32) };
+    yield step({ op: "OP_DNET_NODE", dnet, slot, member } as { op: OpName }, true);
+    if (i % 3 === 2) yield step({ op: "OP_DNET_NODE_REMOVE", dnet, slot } as { op: OpName }, false);
+  }
 }

@@ -1,0 +1,68 @@
+/**
+ * DNetDB's file: SQLite with a write-ahead log, its owner's alone. What was accepted is on the disk before anyone is told, and whatever
+ * stops the process leaves it as it was after some whole step. Source: sqlite.org/wal.html, pragma.html#pragma_synchronous.
+ */
+import { Database } from "bun:sqlite";
+import { chmodSync, existsSync, statSync } from "node:fs";
+import { DnetError } from "../base/error.ts";
+import { Store } from "../overlay/dnetdb/store.ts";
+import { type Flaw, verifyStore } from "../overlay/dnetdb/verify.ts";
+
+/** How long another process of ours may hold it: a command waits for the daemon's step. */
+const BUSY_MS = 5_000;
+
+export interface DnetDbFile {
+  readonly store: Store;
+  /** From the first transaction on; nothing is changed. */
+  verify(): Flaw[];
+  close(): void;
+}
+
+/** Makes it when it is missing. Throws DnetError when others can read it, or it is damaged, or of a later version. */
+export function openDnetDb(path: string): DnetDbFile {
+  if (existsSync(path)) refuseOthers(path);
+  const database = open(path);
+  try {
+    database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
+    database.run("PRAGMA journal_mode = WAL");
+    database.run("PRAGMA synchronous = FULL");
+    const { quick_check: check } = database.query("PRAGMA quick_check(1)").get() as { readonly quick_check: string };
+    if (check !== "ok") throw damaged(path, check);
+    const store = new Store(database);
+    return { store, verify: () => verifyStore(database, new Database(":memory:")), close: () => database.close() };
+  } catch (error) {
+    database.close();
+    throw error instanceof DnetError ? error : damaged(path, (error as Error).message, error);
+  }
+}
+
+function open(path: string): Database {
+  const isNew = !existsSync(path);
+  try {
+    const database = new Database(path, { create: true, readwrite: true, strict: true });
+    if (isNew) chmodSync(path, 0o600); // in a directory that is ours alone; its log gets the same mode
+    return database;
+  } catch (cause) {
+    throw new DnetError("STORE_DENIED", `${path} cannot be opened: ${(cause as Error).message}`, {
+      failure: "permission",
+      hint: "a state directory that you may write to: DNET_STATE_DIR",
+      cause,
+    });
+  }
+}
+
+function refuseOthers(path: string): void {
+  const { mode } = statSync(path);
+  if ((mode & 0o077) === 0) return;
+  throw new DnetError("STORE_OPEN_TO_OTHERS", `${path} is open to others (mode ${(mode & 0o777).toString(8)})`, {
+    failure: "permission",
+    hint: `chmod 600 ${path}`,
+  });
+}
+
+function damaged(path: string, flaw: string, cause?: unknown): DnetError {
+  return new DnetError("STORE_DAMAGED", `${path} is damaged: ${flaw}`, {
+    hint: "put it aside; what it held comes back from other replicas",
+    cause,
+  });
+}

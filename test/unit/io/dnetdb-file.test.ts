@@ -1,0 +1,88 @@
+/** DNetDB's file, and processes that write to it and are killed. */
+import { afterEach, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openDnetDb } from "../../../src/io/dnetdb-file.ts";
+import { encodeTransaction } from "../../../src/overlay/dnetdb/transaction.ts";
+import { stepsOf } from "../../support/dnetdb.ts";
+import { SeededRandom } from "../../support/random.ts";
+
+/** Of processes; 200 take a minute and a half. */
+const KILLS = Number(Bun.env["DNET_KILLS"] ?? 25);
+
+const directories: string[] = [];
+const newFile = () => {
+  const directory = mkdtempSync(join(tmpdir(), "dnetdb-"));
+  directories.push(directory);
+  return join(directory, "dnet.db");
+};
+afterEach(() => {
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true });
+});
+
+const refusedWith = (code: string) => expect.objectContaining({ code });
+
+test("EV-03 whatever was acknowledged is there after kill -9 at any moment, and the store verifies", async () => {
+  const path = newFile();
+  const random = new SeededRandom(1);
+  let acknowledged = 0;
+  for (let round = 0; round < KILLS; round++) {
+    const program = [
+      process.execPath,
+      join(import.meta.dir, "../../support/dnetdb-writer.ts"),
+      path,
+      "7",
+      `${acknowledged}`,
+    ];
+    const child = Bun.spawn(program, { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+    const last = acknowledged + 1 + random.below(40);
+    const decoder = new TextDecoder();
+    let text = "";
+    for await (const bytes of child.stdout) {
+      text += decoder.decode(bytes, { stream: true });
+      const whole = text
+        .slice(0, text.lastIndexOf("\n") + 1)
+        .trim()
+        .split("\n")
+        .filter(Boolean);
+      const heard = Number(whole.at(-1) ?? acknowledged);
+      acknowledged = Math.max(acknowledged, heard);
+      if (heard >= last) child.kill("SIGKILL"); // in the midst of one of the next steps
+    }
+    await child.exited;
+    const file = openDnetDb(path);
+    let at = 0;
+    for (const { transaction } of stepsOf(7)) {
+      if (at++ === acknowledged) break;
+      if (!file.store.transaction(transaction.id))
+        throw new Error(`round ${round}: step ${at} of ${acknowledged} is lost`);
+    }
+    if (round % 5 === 4 || round === KILLS - 1) expect([round, file.verify()]).toEqual([round, []]);
+    file.close();
+  }
+  expect(acknowledged).toBeGreaterThan(KILLS);
+}, 300_000);
+
+test("the file and its log are their owner's alone, and one that is open to others is refused", () => {
+  const path = newFile();
+  const file = openDnetDb(path);
+  for (const { transaction, body } of stepsOf(1)) {
+    file.store.accept(transaction.time, encodeTransaction(transaction), body);
+    if (transaction.outputs[0]!.script.op === "OP_DNET_NODE") break;
+  }
+  for (const each of [path, `${path}-wal`, `${path}-shm`]) {
+    expect([each, existsSync(each), statSync(each).mode & 0o777]).toEqual([each, true, 0o600]);
+  }
+  file.close();
+  chmodSync(path, 0o640);
+  expect(() => openDnetDb(path)).toThrow(refusedWith("STORE_OPEN_TO_OTHERS"));
+});
+
+test("a file that is damaged, or no store at all, is named so and left as it is", () => {
+  const path = newFile();
+  writeFileSync(path, "this is no database, and long enough for nobody to take it for an empty one", { mode: 0o600 });
+  expect(() => openDnetDb(path)).toThrow(refusedWith("STORE_DAMAGED"));
+  expect(readFileSync(path, "utf8")).toStartWith("this is no database");
+  expect(() => openDnetDb("/proc/nowhere/dnet.db")).toThrow(refusedWith("STORE_DENIED"));
+});
