@@ -59,7 +59,7 @@ export interface CallSurroundings extends ConnectionSurroundings {
 export interface CallOptions {
   /** False: clients that cannot reach us directly are not helped to. */
   readonly punches: boolean;
-  /** Tell clients our own addresses, for those in the same network. */
+  /** Tell clients our own addresses, for those in the same network, or with IPv6. */
   readonly sharesLocalAddresses: boolean;
 }
 

@@ -36,6 +36,8 @@ export class Connector implements Requester {
   readonly #around: ConnectionSurroundings;
   readonly #owner: ConnectorOwner;
   readonly #trace: Trace;
+  /** Whether the server is told that strangers reach us, and so comes to us; what we learn meanwhile it does not know. */
+  readonly #isAwaiting: boolean;
   readonly #handshaker: Handshaker;
   #agreed: Agreed | null = null;
   #reachedEarly: Way | null = null;
@@ -57,6 +59,7 @@ export class Connector implements Requester {
     this.#around = around;
     this.#owner = owner;
     this.#trace = trace;
+    this.#isAwaiting = around.publicAddress() !== null;
     this.#handshaker = new Handshaker(now, options, around, trace, {
       agreed: (at, agreed) => this.#findPath(at, agreed),
       failed: (at, reason) => this.#fail(at, reason),
@@ -141,7 +144,7 @@ export class Connector implements Requester {
       const to = payload.addresses4.find(({ host, port }) => !isBogon(host) && port !== 0) ?? server;
       return this.#connect(now, { socket, to });
     }
-    if (this.#around.publicAddress()) {
+    if (this.#isAwaiting) {
       this.#trace.note(now, "wait");
       this.#giveUpAt = now + WAIT_MS;
       return;

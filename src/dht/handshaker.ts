@@ -46,7 +46,7 @@ export interface HandshakerOptions {
   readonly keyPair: KeyPair;
   /** Nodes that are said to lead to the server: tried before it is looked for. */
   readonly relayAddresses: readonly Address[];
-  /** Tell the server our own addresses, for when both are in one network. */
+  /** Tell the server our own addresses, for when both are in one network, or have IPv6. */
   readonly localConnection: boolean;
   /** Of our stream: where the peer's packets are to go. */
   readonly streamId: number;

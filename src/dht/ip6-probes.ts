@@ -5,7 +5,7 @@
  * through shows that the way is open.
  *
  * An address that a peer names may be somebody else's. To one address of it go three datagrams of one byte, in all 147 bytes with their
- * headers: fewer than the handshake had in which it was named.
+ * headers: fewer than the handshake had in which it was named. More go there only for what comes from there, one for one.
  */
 import { type Address, sameAddress } from "../base/address.ts";
 import { isGlobalIp6 } from "../base/address-classes.ts";

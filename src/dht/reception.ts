@@ -84,7 +84,8 @@ export class Reception implements ListenerOwner {
     const connection = this.#connections.get(call);
     if (!connection) return;
     this.#forget(call, connection);
-    connection.trace.fail(now, "HOLEPUNCH_ABORTED");
+    const isDirect = connection.hasPath && !connection.path.isRelayed; // a client that called again came back by itself
+    if (!isDirect) connection.trace.fail(now, "HOLEPUNCH_ABORTED");
     if (!connection.path.mayBeRelayed && !connection.hasPath) connection.destroy(now);
   }
 

@@ -33,6 +33,7 @@ export interface NoisePayload {
   readonly holepunch: HolepunchOffer | null;
   /** Where the peer may be reached directly: its public address, and those of its own network. */
   readonly addresses4: readonly Address[];
+  /** The same by IPv6, of a dnet; a HyperDHT names none. */
   readonly addresses6: readonly Address[];
   readonly udx: UdxOffer | null;
   readonly secretStream: boolean;

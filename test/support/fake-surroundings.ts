@@ -35,6 +35,7 @@ export class FakeSurroundings implements ListenerSurroundings {
   own: Address | null = null;
   mapped: Address | null = null;
   local: Address[] = [];
+  ip6: Address[] = [];
   serverRelays: ServerRelay[] = [];
   readonly #answered = new Set<Sent>();
   #opened = 0;
@@ -49,6 +50,7 @@ export class FakeSurroundings implements ListenerSurroundings {
   publicAddress = () => this.own;
   mappedAddress = () => this.mapped;
   localAddresses = () => this.local;
+  addresses6 = () => this.ip6;
   mainSocket = (): SocketName => "client";
   relays = () => this.serverRelays;
   isRelay = ({ host }: Address) => this.serverRelays.some(({ relayAddress }) => relayAddress.host === host);

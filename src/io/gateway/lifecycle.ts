@@ -13,7 +13,7 @@ import { resolveIp4 } from "../endpoints.ts";
 import { PortMapping } from "../port-mapping.ts";
 import { ProxyLink } from "../proxy/link.ts";
 import { openUdpSocket } from "../udp-socket.ts";
-import { watchNetwork } from "./local-network.ts";
+import { internetHost6, watchNetwork } from "./local-network.ts";
 import type { CheckedOptions } from "./options.ts";
 import type { GatewayEvents } from "./settings.ts";
 
@@ -36,6 +36,8 @@ export class Lifecycle {
   readonly #ready = Promise.withResolvers<void>();
   /** Null where sockets are this machine's own. */
   #link: ProxyLink | null = null;
+  /** Of the socket by IPv6; 0 while it has had none. */
+  #sixPort = 0;
   #turn: Promise<void> = Promise.resolve();
   #stopWatching = () => {};
 
@@ -98,6 +100,7 @@ export class Lifecycle {
       const ports = [server.address.port, ...this.#options.ports];
       host.resume(await this.#openSockets(ports, [client.address.port, 0]));
       this.isSuspended = false;
+      await this.#renewSix(host);
       this.#mapPort(host);
       this.#gateway.emit("resume");
     });
@@ -141,12 +144,25 @@ export class Lifecycle {
     this.host = host;
     this.#stopWatching = watchNetwork(LOOK_FOR_NETWORK_MS, () => {
       this.input((now, node) => node.networkChanged(now));
+      void this.#inTurn((at) => this.#renewSix(at));
       this.#refreshMapping();
       this.#gateway.emit("network-change");
     });
     this.#mapPort(host);
+    await this.#renewSix(host);
     queueMicrotask(() => this.#gateway.emit("listening"));
     return host;
+  }
+
+  /** The socket by IPv6 is at the address that the internet sees now, and at the port that it had. */
+  async #renewSix(host: DhtHost): Promise<void> {
+    const mayBeThere = this.#options.host === "0.0.0.0" && this.#options.via === null && !this.isSuspended;
+    const own = mayBeThere ? await internetHost6() : null;
+    if (own === (host.node.addresses6[0]?.host ?? null)) return;
+    const six = own === null ? null : await openFirst(own, [this.#sixPort, 0]).catch(() => null);
+    if (this.isDestroyed) return six?.close();
+    this.#sixPort = six?.address.port ?? this.#sixPort;
+    host.useSix(six);
   }
 
   #mapPort(host: DhtHost): void {

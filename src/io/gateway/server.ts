@@ -22,7 +22,7 @@ export interface ServerOptions {
   readonly firewall?: (remotePublicKey: Uint8Array, payload: NoisePayload, address: Address) => boolean;
   /** False: clients that cannot reach us directly are not helped to. Default true. */
   readonly holepunch?: boolean;
-  /** Tell clients our addresses on our own networks. Default true. */
+  /** Tell clients our addresses on our own networks, and by IPv6. Default true. */
   readonly shareLocalAddress?: boolean;
   /**
    * A relay that carries each connection until there is a direct path, or where there is none. A relay that a client names instead is

@@ -25,7 +25,7 @@ export interface ConnectSettings {
   readonly nodes?: readonly Address[];
   /** The same, as HyperDHT calls it. */
   readonly relayAddresses?: readonly Address[];
-  /** Try the server's own addresses when both are behind one public address. Default true. */
+  /** Tell the server our own addresses, and try its own: when both are behind one public address, and by IPv6. Default true. */
   readonly localConnection?: boolean;
   /** Probe before the first round of hole punching. Default true. */
   readonly fastOpen?: boolean;

@@ -1,6 +1,12 @@
 import { expect, test } from "bun:test";
 import type { Address } from "../../../src/base/address.ts";
-import { isBogon, isPrivateAddress, isReservedAddress, matchAddress } from "../../../src/base/address-classes.ts";
+import {
+  isBogon,
+  isGlobalIp6,
+  isPrivateAddress,
+  isReservedAddress,
+  matchAddress,
+} from "../../../src/base/address-classes.ts";
 import { vectors } from "../../support/vectors.ts";
 
 const at = (host: string, port = 1): Address => ({ host, port });
@@ -11,6 +17,26 @@ test("classes are the reference's", () => {
     const { ip } = row;
     const ours = { ip, private: isPrivateAddress(ip), reserved: isReservedAddress(ip), bogon: isBogon(ip) };
     expect(ours).toEqual(row);
+  }
+});
+
+test("of IPv6 what begins with the bits 001 is global, and nothing else", () => {
+  for (const host of ["2000::", "2001:db8::1", "3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"]) {
+    expect([host, isGlobalIp6(host)]).toEqual([host, true]);
+  }
+  const others = [
+    "1fff::1",
+    "4000::",
+    "::",
+    "::1",
+    "::ffff:8.8.8.8",
+    "64:ff9b::808:808",
+    "fe80::1",
+    "fd00::1",
+    "ff02::1",
+  ];
+  for (const host of [...others, "8.8.8.8", "", "2001:db8::1%eth0"]) {
+    expect([host, isGlobalIp6(host)]).toEqual([host, false]);
   }
 });
 

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { NoiseSession } from "../../../src/crypto/noise.ts";
+import { portableCipher } from "../../../src/crypto/secretstream.ts";
 import { Connection, type ConnectionOwner } from "../../../src/dht/connection.ts";
 import { Udx } from "../../../src/transport/udx/udx.ts";
 import { SeededRandom } from "../../support/random.ts";
@@ -24,6 +25,7 @@ class End implements ConnectionOwner {
       isInitiator,
       random: new SeededRandom(id),
       keepAliveMs: 5_000,
+      messageCipher: portableCipher,
       open: (owner) => this.udx.createStream({ id, owner, firewall: () => !this.accepts }),
       onSooner: () => {},
       onLost: () => {},

@@ -231,6 +231,15 @@ test("OM-36 who can be reached waits ten seconds for the server to come", () => 
   expectIdle(made);
 });
 
+test("OM-32 who learns that it can be reached after it has told the server otherwise does not wait for it, but punches", () => {
+  const made = connecting();
+  made.find(RELAY);
+  const holepunch = { id: 3, relays: [{ relayAddress: RELAY, peerAddress: node(9) }] };
+  made.around.own = US;
+  made.answer(made.handshakes()[0]!, fakeServer(SERVER, made.hello(), { holepunch }).answer);
+  expect(made.around.probes).toEqual([{ socket: "punch-1", to: FAR, reach: "near" }]);
+});
+
 test("OM-32 rounds: a near probe at once, then what is known, then the token back, and probes to who echoed ours", () => {
   const { around, rounds, heard, say, paths, connector, ...made } = punching();
   expect(around.probes).toEqual([{ socket: "punch-1", to: FAR, reach: "near" }]);

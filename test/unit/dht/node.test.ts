@@ -92,6 +92,17 @@ test("datagrams from port 0, from IPv6, of other protocols and of no sense are d
   expect([lone.takeSent().length, lone.node.contacts.table.size]).toEqual([1, 1]);
 });
 
+test("by IPv6 nothing of the DHT is heard, and nothing of IPv4 at all", () => {
+  const lone = persistentNode();
+  const [ping, there] = [requestTo({ id: nodeId(peer(1)) }), { host: "2001:db8::1", port: 1 }];
+  for (const bytes of [new Uint8Array(0), Uint8Array.of(0), ping]) lone.receive(bytes, peer(1), "six");
+  for (const bytes of [new Uint8Array(0), Uint8Array.of(0)]) lone.receive(bytes, there, "six");
+  expect(lone.node.dropCounts).toEqual({ malformed: 0, unexpected: 0 });
+  for (const bytes of [ping, Uint8Array.of(0x13, 0), new Uint8Array(50)]) lone.receive(bytes, there, "six");
+  expect(lone.node.dropCounts).toEqual({ malformed: 3, unexpected: 0 });
+  expect([lone.takeSent(), lone.node.contacts.table.size]).toEqual([[], 0]);
+});
+
 test("a response that nobody asked for, or from another host than was asked, is dropped and counted", () => {
   const lone = persistentNode();
   lone.input((node, now) => node.request(now, { to: peer(1), isInternal: true, command: INTERNAL.ping }));

@@ -1,6 +1,7 @@
 /** What two dnets tell each other of the ways they are heard by, on a wire where an end can come to another address. */
 import { expect, test } from "bun:test";
 import type { Address } from "../../../src/base/address.ts";
+import { portableCipher } from "../../../src/crypto/secretstream.ts";
 import { Connection, NOBODY } from "../../../src/dht/connection.ts";
 import { Udx } from "../../../src/transport/udx/udx.ts";
 import { MESSAGE, typeOf } from "../../../src/wire/udx.ts";
@@ -37,6 +38,7 @@ class End {
       isInitiator: id === 1,
       random: new SeededRandom(id),
       keepAliveMs: 5_000,
+      messageCipher: portableCipher,
       open: (owner) => this.udx.createStream({ id, owner, firewall: () => false }),
       onSooner: () => {},
       onLost: () => void this.lost++,

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Address } from "../../../src/base/address.ts";
+import { formatIp, parseIp } from "../../../src/base/ip.ts";
 import {
   decodeNoisePayload,
   encodeNoisePayload,
@@ -43,9 +44,10 @@ interface Row {
 const messages = vectors<{ noisePayload: Row[]; noisePayloadOtherVersion: Omit<Row, "input">[] }>("messages");
 const bytes = (hex: string) => Uint8Array.fromHex(hex);
 
-function ours({ udx, secretStream, relayThrough, ...rest }: Decoded): NoisePayload {
+function ours({ udx, secretStream, relayThrough, addresses6, ...rest }: Decoded): NoisePayload {
   return {
     ...rest,
+    addresses6: addresses6.map(({ host, port }) => ({ host: formatIp(parseIp(host)!), port })),
     udx: udx && { reusableSocket: udx.reusableSocket, roams: false, id: udx.id, seq: udx.seq },
     secretStream: secretStream !== null,
     relayThrough: relayThrough && { publicKey: bytes(relayThrough.publicKey), token: bytes(relayThrough.token) },
