@@ -5,7 +5,7 @@
  * One seal of 1,420 bytes costs 0.5 µs with AES-256-GCM and 1 µs with ChaCha20-Poly1305; through `node:crypto` AES costs
  * 0.9 µs, and Bun has no ChaCha20-Poly1305 of its own.
  */
-import { dlopen, type Pointer, ptr } from "bun:ffi";
+import { dlopen, type FFIFunction, type Pointer, ptr } from "bun:ffi";
 
 const NAMES = ["libcrypto.so.3", "libcrypto.so.1.1", "libcrypto.so"];
 const EVP_CTRL_AEAD_GET_TAG = 0x10; // openssl/evp.h
@@ -33,15 +33,17 @@ const SYMBOLS = {
   EVP_DecryptFinal_ex: cipherFinal,
 } as const;
 
-function open() {
+/** These functions of the library; null where it has not all of them, or there is none. */
+export function openLibcrypto<Symbols extends Record<string, FFIFunction>>(wanted: Symbols) {
   for (const name of NAMES) {
     try {
-      return dlopen(name, SYMBOLS).symbols;
+      return dlopen(name, wanted).symbols;
     } catch {} // not this one; the caller has a fallback that needs none
   }
   return null;
 }
 
+const open = () => openLibcrypto(SYMBOLS);
 let symbols: ReturnType<typeof open> | undefined;
 
 /** The library's functions, or null where it cannot be had. */

@@ -20,12 +20,12 @@ export interface SocketAddress {
 export function encodeSockaddr({ host, port, scope = 0 }: SocketAddress, into: Uint8Array, offset = 0): number {
   const is4 = host.length === 4;
   const length = is4 ? SOCKADDR4_BYTES : SOCKADDR6_BYTES;
-  const view = new DataView(into.buffer, into.byteOffset + offset, length);
   into.fill(0, offset, offset + length);
-  view.setUint16(0, is4 ? AF_INET : AF_INET6, true);
-  view.setUint16(2, port, false);
+  into[offset] = is4 ? AF_INET : AF_INET6;
+  into[offset + 2] = port >>> 8;
+  into[offset + 3] = port;
   into.set(host, offset + (is4 ? 4 : 8));
-  if (!is4) view.setUint32(24, scope, true);
+  for (let i = 0; i < 4 && !is4; i++) into[offset + 24 + i] = scope >>> (8 * i);
   return length;
 }
 

@@ -48,8 +48,7 @@ const TOTAL_BYTES = 192;
 const CMSG_HEADER_BYTES = 16; // struct cmsghdr: length u64 (header and data), level i32, type i32
 
 export class Destination {
-  /** The address it sends to. */
-  readonly remote: SocketAddress;
+  readonly family: 4 | 6;
   /** Address and length of the sockaddr. */
   readonly nameAddress: number;
   readonly nameBytes: number;
@@ -62,8 +61,8 @@ export class Destination {
   #tos = 0;
 
   constructor(remote: SocketAddress) {
-    this.remote = remote;
     this.#is4 = remote.host.length === 4;
+    this.family = this.#is4 ? 4 : 6;
     this.nameBytes = encodeSockaddr(remote, this.#memory.bytes, NAME);
     this.nameAddress = this.#memory.address + NAME;
     setAddress(this.#words, HEADER.name, this.nameAddress);
@@ -87,6 +86,11 @@ export class Destination {
 
   get hasSource(): boolean {
     return this.#sourceBytes > 0;
+  }
+
+  /** From now on sends to that address, of the same family. */
+  redirect(remote: SocketAddress): void {
+    encodeSockaddr(remote, this.#memory.bytes, NAME);
   }
 
   /**

@@ -18,14 +18,17 @@ import { MAX_SEGMENTS, UdpPieces } from "./udp-pieces.ts";
 
 const SOCK_DGRAM_NONBLOCK_CLOEXEC = 2 | 0o4000 | 0o2000000;
 const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
+const IP_TTL = 2;
 const IP_MTU_DISCOVER = 10;
 const IP_RECVERR = 11;
 const IP_RECVTOS = 13;
 const IP_UNICAST_IF = 50;
+const IPV6_UNICAST_HOPS = 16;
 const IPV6_MTU_DISCOVER = 23;
 const IPV6_RECVERR = 25;
 const IPV6_V6ONLY = 26;
@@ -35,6 +38,7 @@ const IPV6_RECVTCLASS = 66;
 const IPV6_UNICAST_IF = 76;
 const PMTUDISC_DONT = 0;
 const PMTUDISC_DO = 2; // the DF bit always, and EMSGSIZE for what does not fit
+const PMTUDISC_PROBE = 3; // the DF bit always, whatever the kernel knows of the path
 
 const DEFAULT_SLOTS = 64;
 
@@ -48,6 +52,10 @@ export interface UdpOptions {
   readonly sendBufferBytes: number;
   /** Use UDP_SEGMENT and UDP_GRO where the kernel has them. */
   readonly segmentation: boolean;
+  /** Others receive by the descriptor, who know neither UDP_GRO nor control messages. */
+  readonly isReceivedElsewhere?: boolean;
+  /** For who looks for the path's MTU by itself: what the kernel knows of it does not count. */
+  readonly probesMtu?: boolean;
   /** How many messages `receive` takes at most. */
   readonly slots?: number;
 }
@@ -125,6 +133,19 @@ export class UdpSocket extends UdpInbox {
     check("setsockopt UNICAST_IF", libc().setsockopt(this.fd, level, option, bigEndian.address, 4));
   }
 
+  /** How many routers a datagram may pass, from now on; -1 for the system's own number. */
+  setHops(hops: number): void {
+    const value = new Memory(4);
+    value.view.setInt32(0, hops, true);
+    const [level, option] = this.family === 4 ? [SOL_IP, IP_TTL] : [SOL_IPV6, IPV6_UNICAST_HOPS];
+    check("setsockopt hops", libc().setsockopt(this.fd, level, option, value.address, 4));
+  }
+
+  /** Nobody else may bind its port, even if whoever took the descriptor has allowed it. */
+  holdPort(): void {
+    check("setsockopt SO_REUSEADDR", libc().setsockopt(this.fd, SOL_SOCKET, SO_REUSEADDR, new Memory(4).address, 4));
+  }
+
   close(): void {
     check("close udp", libc().close(this.fd));
   }
@@ -173,20 +194,21 @@ function configure(fd: number, options: UdpOptions): UdpFeatures {
   };
   const is4 = options.family === 4;
   if (!is4 && !accepts(SOL_IPV6, IPV6_V6ONLY, 1)) throw new SyscallError("setsockopt IPV6_V6ONLY", errno());
+  const discovery = options.probesMtu ? PMTUDISC_PROBE : PMTUDISC_DO;
+  const receivesHere = options.isReceivedElsewhere !== true;
   if (is4) {
-    accepts(SOL_IP, IP_MTU_DISCOVER, PMTUDISC_DO);
+    accepts(SOL_IP, IP_MTU_DISCOVER, discovery);
     accepts(SOL_IP, IP_RECVERR, 0);
-    accepts(SOL_IP, IP_RECVTOS, 1);
   } else {
-    accepts(SOL_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_DO);
+    accepts(SOL_IPV6, IPV6_MTU_DISCOVER, discovery);
     accepts(SOL_IPV6, IPV6_DONTFRAG, 1);
     accepts(SOL_IPV6, IPV6_RECVERR, 0);
-    accepts(SOL_IPV6, IPV6_RECVTCLASS, 1);
   }
+  if (receivesHere) is4 ? accepts(SOL_IP, IP_RECVTOS, 1) : accepts(SOL_IPV6, IPV6_RECVTCLASS, 1);
   return {
     gso: options.segmentation && accepts(SOL_UDP, UDP_SEGMENT, 0), // 0: only the calls that ask for it
-    gro: options.segmentation && accepts(SOL_UDP, UDP_GRO, 1),
-    pktinfo: is4 ? accepts(SOL_IP, IP_PKTINFO, 1) : accepts(SOL_IPV6, IPV6_RECVPKTINFO, 1),
+    gro: options.segmentation && receivesHere && accepts(SOL_UDP, UDP_GRO, 1),
+    pktinfo: receivesHere && (is4 ? accepts(SOL_IP, IP_PKTINFO, 1) : accepts(SOL_IPV6, IPV6_RECVPKTINFO, 1)),
     receiveBufferBytes: grow(SO_RCVBUFFORCE, SO_RCVBUF, options.receiveBufferBytes),
     sendBufferBytes: grow(SO_SNDBUFFORCE, SO_SNDBUF, options.sendBufferBytes),
   };

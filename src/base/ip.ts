@@ -1,4 +1,5 @@
 /** IP addresses and prefixes: text ⇄ bytes. An address is 4 or 16 bytes in network order. Source: RFC 4291, RFC 5952. */
+import { ip4Number } from "./ip4.ts";
 
 /** An address and how many leading bits of it count. `bytes` may have bits set beyond them (an interface's address). */
 export interface Prefix {
@@ -43,9 +44,8 @@ export function network({ bytes, bits }: Prefix): Prefix {
 }
 
 function parseIp4(text: string): Uint8Array | null {
-  const parts = text.split(".");
-  const valid = parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255);
-  return valid ? Uint8Array.from(parts, Number) : null;
+  const ip = ip4Number(text);
+  return ip < 0 ? null : Uint8Array.of(ip >>> 24, ip >>> 16, ip >>> 8, ip);
 }
 
 function parseIp6(text: string): Uint8Array | null {

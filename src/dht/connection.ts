@@ -6,6 +6,7 @@ import type { Address } from "../base/address.ts";
 import type { Due } from "../base/deadlines.ts";
 import type { Random } from "../base/random.ts";
 import type { NoiseSession } from "../crypto/noise.ts";
+import type { MessageCipher } from "../crypto/secretstream.ts";
 import { SecretChannel, type SecretChannelOwner } from "../transport/secret-channel.ts";
 import type { UdxStream } from "../transport/udx/stream.ts";
 import type { CloseReason, StreamOwner } from "../transport/udx/stream-owner.ts";
@@ -65,6 +66,7 @@ export interface ConnectionOptions {
   readonly isInitiator: boolean;
   readonly random: Random;
   readonly keepAliveMs: number;
+  readonly messageCipher: MessageCipher;
   /** Makes the stream, whose owner this is. */
   readonly open: (owner: StreamOwner) => UdxStream;
   /** Its deadline may be sooner than it was. */
@@ -145,9 +147,9 @@ export class Connection implements Due {
 
   /** What waited goes out. */
   #start(now: number, { sendKey, receiveKey, handshakeHash }: NoiseSession): void {
-    const { random, keepAliveMs } = this.#options;
+    const { random, keepAliveMs, messageCipher } = this.#options;
     const keys = { sendKey, receiveKey, handshakeHash };
-    const options = { random, isInitiator: this.isInitiator, keepAliveMs, ...keys };
+    const options = { random, isInitiator: this.isInitiator, keepAliveMs, messageCipher, ...keys };
     this.#channel = new SecretChannel(now, options, this.#ofChannel);
     const wasFull = this.#isFull;
     this.#isFull = false; // or not, if this fills the stream

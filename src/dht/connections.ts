@@ -4,6 +4,7 @@ import { BoundedMap } from "../base/bounded-map.ts";
 import { Deadlines } from "../base/deadlines.ts";
 import { blake2b256 } from "../crypto/blake2b.ts";
 import type { KeyPair } from "../crypto/ed25519.ts";
+import type { MessageCipher } from "../crypto/secretstream.ts";
 import { Udx } from "../transport/udx/udx.ts";
 import { COMMAND } from "../wire/dht.ts";
 import { decodeRelayedHandshake } from "../wire/handshake.ts";
@@ -50,6 +51,7 @@ export interface ConnectionsOptions {
   readonly id: (socket: SocketName) => Uint8Array | null;
   readonly emit: (output: ConnectionOutput) => void;
   readonly keepAliveMs: number;
+  readonly messageCipher: MessageCipher;
   /** Whether someone at that host has shown lately that it receives there, so that it may be sent more than it sent. */
   readonly isVerified: (now: number, host: string) => boolean;
 }
@@ -300,6 +302,7 @@ export class Connections {
       isInitiator,
       random: this.#around.random,
       keepAliveMs: this.#options.keepAliveMs,
+      messageCipher: this.#options.messageCipher,
       open: (owner) =>
         this.#udx.createStream({
           id,
@@ -334,10 +337,10 @@ export class Connections {
     return !((connection.isInitiator || isRelay) && connection.hasRoomForEarly);
   }
 
-  /** The connection that a peer means by its stream's id; there is none, usually. */
+  /** The connection to us that a client means by its stream's id; there is none, usually. */
   #standing(remotePublicKey: Uint8Array, remoteId: number): Connection | null {
     for (const connection of this.#connections)
-      if (connection.path.isWith(remotePublicKey, remoteId)) return connection;
+      if (!connection.isInitiator && connection.path.isWith(remotePublicKey, remoteId)) return connection;
     return null;
   }
 

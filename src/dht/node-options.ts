@@ -1,6 +1,7 @@
 /** What a DHT node is given, and what it gives out. */
 import type { Address } from "../base/address.ts";
 import type { Random } from "../base/random.ts";
+import type { MessageCipher } from "../crypto/secretstream.ts";
 import type { BootstrapNode } from "./bootstrap.ts";
 import type { ConnectionOutput } from "./connections.ts";
 import type { Peer } from "./peer.ts";
@@ -40,6 +41,8 @@ export interface DhtNodeOptions {
   readonly maxAgeMs?: number;
   /** Connections say something at least so often; 0 for never. */
   readonly keepAliveMs: number;
+  /** Seals what they send, and opens what they receive. */
+  readonly messageCipher: MessageCipher;
   /** Ours on our own networks, IPv4, without ports; asked whenever a peer is to know them. */
   readonly localHosts: () => readonly string[];
   /** False for a node that must not be asked or kept. */

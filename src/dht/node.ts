@@ -122,6 +122,7 @@ export class DhtNode implements Machine<DhtOutput>, QueryOwner, Requester {
     this.connections = new Connections({
       send,
       keepAliveMs: options.keepAliveMs,
+      messageCipher: options.messageCipher,
       isVerified: (now, host) => this.#guard?.isVerified(now, host) ?? true,
       emit,
       id: (socket) => this.#idOn(socket),

@@ -7,10 +7,22 @@ export interface DatagramSocket {
   /** Hands every datagram that arrives to `handler`, from now on. The bytes are the handler's to keep. */
   onDatagram(handler: (from: Address, datagram: Uint8Array) => void): void;
   /**
-   * Sends it once, soon; whatever the network refuses is lost, as it might be on its way. Never throws. `hops`: how many routers it
+   * Sends it once; whatever the network refuses is lost, as it might be on its way. Never throws. `hops`: how many routers it
    * may pass, instead of as many as it takes.
    */
   send(to: Address, datagram: Uint8Array, hops?: number): void;
+  /** Sends several datagrams of `segmentBytes` each, which lie behind one another; the last is perhaps shorter. */
+  sendRun(to: Address, run: Uint8Array, segmentBytes: number): void;
   /** Nothing is sent or received any more; closing twice is safe. */
   close(): void;
+}
+
+/** `sendRun` for who can only send one at a time. */
+export function sendApart(
+  socket: Pick<DatagramSocket, "send">,
+  to: Address,
+  run: Uint8Array,
+  segmentBytes: number,
+): void {
+  for (let at = 0; at < run.length; at += segmentBytes) socket.send(to, run.subarray(at, at + segmentBytes));
 }

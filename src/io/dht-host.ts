@@ -69,6 +69,11 @@ export class DhtHost {
     this.#drive.input(feed);
   }
 
+  /** The same for one of many inputs: their outputs are taken together, at the end of this turn of the event loop. */
+  gather(feed: (now: number) => void): void {
+    this.#drive.gather(feed);
+  }
+
   /** Closes the sockets; nothing is answered until `resume`. */
   suspend(): void {
     this.input((now) => this.node.suspend(now));
@@ -111,7 +116,7 @@ export class DhtHost {
   #receive(socket: SocketName, from: Address, datagram: Uint8Array): void {
     this.traffic.receivedDatagrams++;
     this.traffic.receivedBytes += datagram.length;
-    this.input((now) => this.node.receive(now, socket, from, datagram));
+    this.gather((now) => this.node.receive(now, socket, from, datagram));
   }
 
   #obey(output: DhtOutput): void {
@@ -140,12 +145,8 @@ export class DhtHost {
       if (name === "server" || name === "client") return this.#sockets[name].send(to, datagram); // answers, mostly: no closure
       return this.#on(name, (socket) => socket.send(to, datagram));
     }
-    this.#on(name, (socket) => {
-      for (let at = 0; at < datagram.length; at += segmentBytes) {
-        this.traffic.sentDatagrams++;
-        socket.send(to, datagram.subarray(at, at + segmentBytes));
-      }
-    });
+    this.traffic.sentDatagrams += Math.ceil(datagram.length / segmentBytes);
+    this.#on(name, (socket) => socket.sendRun(to, datagram, segmentBytes));
   }
 
   #on(name: SocketName, act: (socket: DatagramSocket) => void): void {

@@ -13,20 +13,21 @@ import { blake2b256Keyed } from "../crypto/blake2b.ts";
 import { equalInConstantTime } from "../crypto/constant-time.ts";
 import { NS_INITIATOR, NS_RESPONDER, NS_SEND } from "../crypto/namespaces.ts";
 import { BOX_NONCE_BYTES, openBox, sealBox } from "../crypto/secretbox.ts";
-import { SEALED_EXTRA_BYTES, SecretStream, STREAM_HEADER_BYTES } from "../crypto/secretstream.ts";
+import { type MessageCipher, SEALED_EXTRA_BYTES, SecretStream, STREAM_HEADER_BYTES } from "../crypto/secretstream.ts";
 
 const LENGTH_BYTES = 3;
 const STREAM_ID_BYTES = 32;
 const FIRST_BYTES = STREAM_ID_BYTES + STREAM_HEADER_BYTES;
 const COUNTER_BYTES = 8;
-/** Most frames fit, and are copied once. */
-const LEAST_PART_BYTES = 2_048;
+/** Room for what has come of a frame: a message of 64 KiB fits, and is copied once. */
+const FIRST_PART_BYTES = 66_000;
 const NOTHING = new Uint8Array(0);
 /** The longest message that is sent, and taken. A frame could say 2^24 - 1; whoever sends one fills our memory until it ends. */
 export const MAX_MESSAGE_BYTES = 2 ** 24 - 1 - SEALED_EXTRA_BYTES;
 
 export interface SecretChannelOptions {
   readonly random: Random;
+  readonly messageCipher: MessageCipher;
   readonly isInitiator: boolean;
   /** 32 bytes each, and 64: of the handshake. */
   readonly sendKey: Uint8Array;
@@ -57,13 +58,14 @@ export class SecretChannel {
   #opening: SecretStream | null = null;
   #isBroken = false;
   /**
-   * Bytes of a frame that has not come whole, `#partBytes` of them. It grows as they come: whoever announces a long frame has to send
-   * it to fill our memory, and many small pieces take no more room than few.
+   * Bytes of a frame's body that has not come whole, `#partBytes` of them. It grows as they come: whoever announces a long frame has to
+   * send it to fill our memory, and many small pieces take no more room than few.
    */
   #part = NOTHING;
   #partBytes = 0;
-  #wanted = LENGTH_BYTES;
-  #isInBody = false;
+  /** How much of the frame's length has come, and what that is. */
+  #lengthBytes = 0;
+  #bodyBytes = 0;
   readonly #sendUnorderedKey: Uint8Array;
   readonly #receiveUnorderedKey: Uint8Array;
   readonly #counter: Uint8Array;
@@ -71,7 +73,7 @@ export class SecretChannel {
 
   /** Sends the first frame at once. */
   constructor(now: number, options: SecretChannelOptions, owner: SecretChannelOwner) {
-    const { random, isInitiator, sendKey, handshakeHash } = options;
+    const { random, messageCipher, isInitiator, sendKey, handshakeHash } = options;
     this.#options = options;
     this.#owner = owner;
     const [ours, theirs] = isInitiator ? [NS_INITIATOR, NS_RESPONDER] : [NS_RESPONDER, NS_INITIATOR];
@@ -79,17 +81,20 @@ export class SecretChannel {
     this.#receiveUnorderedKey = blake2b256Keyed(handshakeHash, theirs, NS_SEND);
     this.#counter = random.bytes(COUNTER_BYTES);
     const header = random.bytes(STREAM_HEADER_BYTES);
-    this.#sealing = new SecretStream(sendKey, header);
-    const first = new Uint8Array(FIRST_BYTES);
-    first.set(blake2b256Keyed(handshakeHash, ours));
-    first.set(header, STREAM_ID_BYTES);
-    this.#frame(now, first);
+    this.#sealing = new SecretStream(sendKey, header, messageCipher);
+    const first = newFrame(FIRST_BYTES);
+    first.set(blake2b256Keyed(handshakeHash, ours), LENGTH_BYTES);
+    first.set(header, LENGTH_BYTES + STREAM_ID_BYTES);
+    this.#write(now, first);
   }
 
   /** One message, delivered in order. It may be sent before the other side has said anything. */
   send(now: number, message: Uint8Array): void {
     assert(message.length <= MAX_MESSAGE_BYTES, `a message has at most ${MAX_MESSAGE_BYTES} bytes`);
-    if (!this.#isBroken) this.#frame(now, this.#sealing.seal(message));
+    if (this.#isBroken) return;
+    const frame = newFrame(message.length + SEALED_EXTRA_BYTES);
+    this.#sealing.seal(message, frame, LENGTH_BYTES);
+    this.#write(now, frame);
   }
 
   /** One message that may be lost, repeated or overtaken; it must fit a datagram. */
@@ -106,12 +111,21 @@ export class SecretChannel {
 
   /** Bytes of the ordered stream, cut anywhere. They are lent: of a frame that is not whole yet a copy is kept. */
   receive(now: number, bytes: Uint8Array): void {
-    let at = 0;
-    while (at < bytes.length && !this.#isBroken) {
-      const piece = bytes.subarray(at, at + this.#wanted - this.#partBytes);
+    for (let at = 0; at < bytes.length && !this.#isBroken; ) {
+      if (this.#lengthBytes < LENGTH_BYTES) {
+        this.#bodyBytes |= bytes[at++]! << (8 * this.#lengthBytes++);
+        if (this.#lengthBytes === LENGTH_BYTES && !this.#isPossible) this.#break(now);
+        continue;
+      }
+      const end = at + this.#bodyBytes - this.#partBytes;
+      const piece = at === 0 && end >= bytes.length ? bytes : bytes.subarray(at, end);
       at += piece.length;
-      if (piece.length === this.#wanted) this.#onPart(now, piece);
-      else if (this.#keep(piece) === this.#wanted) this.#onPart(now, this.#takePart());
+      if (piece.length < this.#bodyBytes && this.#keep(piece) < this.#bodyBytes) return;
+      const body = piece.length === this.#bodyBytes ? piece : this.#part.subarray(0, this.#bodyBytes);
+      const isOurs = body !== piece;
+      this.#nextFrame();
+      if (this.#opening) this.#onSealed(now, body, isOurs);
+      else this.#onFirst(now, body);
     }
   }
 
@@ -139,28 +153,31 @@ export class SecretChannel {
     this.#part = NOTHING;
   }
 
-  #onPart(now: number, part: Uint8Array): void {
-    this.#isInBody = !this.#isInBody;
-    if (!this.#isInBody) {
-      this.#wanted = LENGTH_BYTES;
-      return this.#opening ? this.#onSealed(now, part) : this.#onFirst(now, part);
-    }
-    this.#wanted = part[0]! | (part[1]! << 8) | (part[2]! << 16);
-    const isPossible = this.#opening ? this.#wanted >= SEALED_EXTRA_BYTES : this.#wanted === FIRST_BYTES;
-    if (!isPossible) this.#break(now);
+  /** Whether a frame of that length may come now. */
+  get #isPossible(): boolean {
+    return this.#opening ? this.#bodyBytes >= SEALED_EXTRA_BYTES : this.#bodyBytes === FIRST_BYTES;
+  }
+
+  #nextFrame(): void {
+    this.#part = NOTHING;
+    this.#partBytes = 0;
+    this.#lengthBytes = 0;
+    this.#bodyBytes = 0;
   }
 
   #onFirst(now: number, first: Uint8Array): void {
-    const { isInitiator, handshakeHash, receiveKey } = this.#options;
+    const { isInitiator, handshakeHash, receiveKey, messageCipher } = this.#options;
     const theirs = blake2b256Keyed(handshakeHash, isInitiator ? NS_RESPONDER : NS_INITIATOR);
     if (!equalInConstantTime(first.subarray(0, STREAM_ID_BYTES), theirs)) return this.#break(now);
-    this.#opening = new SecretStream(receiveKey, first.subarray(STREAM_ID_BYTES));
+    this.#opening = new SecretStream(receiveKey, first.subarray(STREAM_ID_BYTES), messageCipher);
     this.isOpen = true;
     this.#owner.opened(now);
   }
 
-  #onSealed(now: number, sealed: Uint8Array): void {
-    const message = this.#opening!.open(sealed);
+  /** `isOurs`: the bytes may be written to, and given away. */
+  #onSealed(now: number, sealed: Uint8Array, isOurs: boolean): void {
+    const inPlace = isOurs ? sealed.subarray(1, 1 + sealed.length - SEALED_EXTRA_BYTES) : undefined;
+    const message = this.#opening!.open(sealed, inPlace);
     if (!message) return this.#break(now);
     // An empty message keeps the stream alive, and with it the other side's NAT.
     if (message.length > 0 || this.#options.keepAliveMs === 0) this.#owner.message(now, message);
@@ -171,12 +188,7 @@ export class SecretChannel {
     this.#owner.broken(now);
   }
 
-  #frame(now: number, body: Uint8Array): void {
-    const frame = new Uint8Array(LENGTH_BYTES + body.length);
-    frame[0] = body.length;
-    frame[1] = body.length >>> 8;
-    frame[2] = body.length >>> 16;
-    frame.set(body, LENGTH_BYTES);
+  #write(now: number, frame: Uint8Array): void {
     const { keepAliveMs } = this.#options;
     if (keepAliveMs > 0) this.#keepAliveAt = now + keepAliveMs;
     this.#owner.write(now, frame);
@@ -186,7 +198,7 @@ export class SecretChannel {
   #keep(piece: Uint8Array): number {
     const bytes = this.#partBytes + piece.length;
     if (bytes > this.#part.length) {
-      const larger = new Uint8Array(Math.min(this.#wanted, Math.max(2 * bytes, LEAST_PART_BYTES)));
+      const larger = new Uint8Array(Math.min(this.#bodyBytes, Math.max(2 * bytes, FIRST_PART_BYTES)));
       larger.set(this.#part.subarray(0, this.#partBytes));
       this.#part = larger;
     }
@@ -194,13 +206,15 @@ export class SecretChannel {
     this.#partBytes = bytes;
     return bytes;
   }
+}
 
-  #takePart(): Uint8Array {
-    const whole = this.#part.subarray(0, this.#partBytes);
-    this.#part = NOTHING;
-    this.#partBytes = 0;
-    return whole;
-  }
+/** Its length is written; the body is for the caller to fill. */
+function newFrame(bodyBytes: number): Uint8Array {
+  const frame = new Uint8Array(LENGTH_BYTES + bodyBytes);
+  frame[0] = bodyBytes;
+  frame[1] = bodyBytes >>> 8;
+  frame[2] = bodyBytes >>> 16;
+  return frame;
 }
 
 /** As one little-endian number. */

@@ -6,8 +6,8 @@ export interface EndReport {
   /** From the first byte that was delivered to the last. */
   seconds: number;
   cpuSeconds: number;
-  /** Packets sent more than once. */
-  resent: number;
+  /** Packets sent more than once; null where nobody tells. */
+  resent: number | null;
   /** Milliseconds each. */
   readonly roundTrips: number[];
 }

@@ -1,45 +1,55 @@
 /**
- * `npm run bench udx`: our UDX beside the real udx-native by the procedure of udx-wire.md §23, in turn and in the same run. Each end
- * is a process, and so is the path between them where there is one; only ratios mean anything elsewhere.
+ * `npm run bench udx`: our UDX beside the real udx-native by the procedure of udx-wire.md §23, and encrypted streams between gateways
+ * beside the real hyperdht's, in turn and in the same run. Each end is a process, and so is the path between them where there is one;
+ * only ratios mean anything elsewhere.
  */
 import { join } from "node:path";
 import { benchmark, flag, positive, say, some, whole } from "./benchmark.ts";
 import { Lines } from "./lines.ts";
 import { median, percentile } from "./metrics.ts";
 import { type Claim, claimTable, figure, grid, spreadText } from "./tables.ts";
-import type { EndReport, EndRole } from "./udx-report.ts";
+import type { EndReport } from "./udx-report.ts";
 
-type Kind = "dnet" | "native";
-const PROGRAMS: { readonly [kind in Kind]: readonly string[] } = {
-  dnet: [process.execPath, join(import.meta.dir, "udx-end.ts")],
-  native: ["node", join(import.meta.dir, "udx-native-end.mjs")],
+/** What is compared: ours, and the one that sets the measure. */
+interface Ends {
+  readonly reference: string;
+  readonly programs: { readonly [kind: string]: readonly string[] };
+}
+const ours = (program: string) => [process.execPath, join(import.meta.dir, program)];
+const theirs = (program: string) => ["node", join(import.meta.dir, program)];
+const BARE: Ends = {
+  reference: "native",
+  programs: { dnet: ours("udx-end.ts"), native: theirs("udx-native-end.mjs") },
 };
-const PROXY = [process.execPath, join(import.meta.dir, "udx-proxy.ts")];
+const SEALED: Ends = {
+  reference: "hyperdht",
+  programs: { dnet: ours("sealed-end.mjs"), hyperdht: theirs("sealed-end.mjs") },
+};
+const PROXY = ours("udx-proxy.ts");
 
 interface Case {
   readonly title: string;
+  readonly ends: Ends;
   readonly path: { readonly loss: number; readonly rttMs: number } | null;
   readonly isTarget: boolean;
 }
 const CASES: { readonly [name: string]: Case } = {
-  direct: { title: "direct", path: null, isTarget: true },
-  proxied: { title: "proxied, 0 % loss, 0 ms", path: { loss: 0, rttMs: 0 }, isTarget: false },
-  lossy: { title: "proxied, 1 % loss, 0 ms", path: { loss: 0.01, rttMs: 0 }, isTarget: false },
-  far: { title: "proxied, 0 % loss, 50 ms", path: { loss: 0, rttMs: 50 }, isTarget: false },
-  "far-lossy": { title: "proxied, 1 % loss, 50 ms", path: { loss: 0.01, rttMs: 50 }, isTarget: true },
+  direct: { title: "direct", ends: BARE, path: null, isTarget: true },
+  proxied: { title: "proxied, 0 % loss, 0 ms", ends: BARE, path: { loss: 0, rttMs: 0 }, isTarget: false },
+  lossy: { title: "proxied, 1 % loss, 0 ms", ends: BARE, path: { loss: 0.01, rttMs: 0 }, isTarget: false },
+  far: { title: "proxied, 0 % loss, 50 ms", ends: BARE, path: { loss: 0, rttMs: 50 }, isTarget: false },
+  "far-lossy": { title: "proxied, 1 % loss, 50 ms", ends: BARE, path: { loss: 0.01, rttMs: 50 }, isTarget: true },
+  sealed: { title: "encrypted, direct", ends: SEALED, path: null, isTarget: true },
+  "sealed-far-lossy": {
+    title: "encrypted, proxied, 1 % loss, 50 ms",
+    ends: SEALED,
+    path: { loss: 0.01, rttMs: 50 },
+    isTarget: true,
+  },
 };
-/** Who sends to whom: like to like, and each to the other. */
-const PAIRS: readonly (readonly [Kind, Kind])[] = [
-  ["dnet", "dnet"],
-  ["native", "native"],
-];
-const MIXED_PAIRS: readonly (readonly [Kind, Kind])[] = [
-  ["dnet", "native"],
-  ["native", "dnet"],
-];
 const PING = "ping";
 
-/** Targets of the issue that this benchmark was made for, as multiples of udx-native's. */
+/** Targets of the issue that this benchmark was made for, as multiples of the reference's. */
 const LEAST_GOODPUT = 1;
 const MOST_CPU = 1.3;
 
@@ -58,7 +68,7 @@ interface Run {
 
 export const udx = benchmark({
   name: "udx",
-  summary: "streams beside the real udx-native: goodput and CPU, direct and over a bad path",
+  summary: "streams beside the real udx-native's and hyperdht's: goodput and CPU, direct and over a bad path",
   usage: `[--only CASE,...] [--repeat 3] [--megabytes 1000] [--seconds 10] [--mixed]
   cases: ${[...Object.keys(CASES), PING].join(", ")}
   --mixed   also ours to theirs, and theirs to ours`,
@@ -69,7 +79,7 @@ export const udx = benchmark({
     seconds: positive(10, 3600),
     mixed: flag,
   },
-  needs: { node: "the real udx-native runs under Node" },
+  needs: { node: "the real udx-native and hyperdht run under Node" },
   async measure({ only, repeat, megabytes, seconds, mixed }) {
     const options: Options = { rounds: repeat, bytes: megabytes * 1e6, seconds, isMixed: mixed };
     const claims: Claim[] = [];
@@ -77,33 +87,35 @@ export const udx = benchmark({
       if (name === PING) await measurePing(options);
       else claims.push(...(await measureCase(name, options)));
     }
-    if (claims.length > 0) console.log(claimTable("targets, against native → native", claims));
+    if (claims.length > 0)
+      console.log(claimTable("targets, as multiples of the reference's between two of its own", claims));
   },
 });
 
 async function measureCase(name: string, options: Options): Promise<Claim[]> {
-  const { title, path, isTarget } = CASES[name]!;
-  const pairs = options.isMixed ? [...PAIRS, ...MIXED_PAIRS] : PAIRS;
-  const runs = new Map<string, Run[]>(pairs.map((pair) => [pair.join(" → "), []]));
+  const { title, ends, path, isTarget } = CASES[name]!;
+  const [dnet, reference] = ["dnet → dnet", `${ends.reference} → ${ends.reference}`];
+  const runs = new Map<string, Run[]>();
   for (let round = 1; round <= options.rounds; round++) {
-    for (const pair of pairs) {
-      say(`${title}, round ${round}: ${pair.join(" → ")}`);
+    for (const pair of pairsOf(ends, options.isMixed)) {
+      const label = pair.join(" → ");
+      say(`${title}, round ${round}: ${label}`);
       const words = ["send", `${options.bytes}`, `${options.seconds}`];
-      runs.get(pair.join(" → "))!.push(await transfer(pair, [words, ["receive"]], path, round));
+      const run = await transfer(ends, pair, [words, ["receive"]], path, round);
+      runs.set(label, [...(runs.get(label) ?? []), run]);
     }
   }
   const of = (pair: string, value: (run: Run) => number) => runs.get(pair)!.map(value);
-  const rows = [...runs.keys()].map((pair) => [
+  const rows = [...runs.entries()].map(([pair, all]) => [
     pair,
     spreadText(of(pair, goodput)),
     figure(median(of(pair, (run) => cpuPerGb(run.sender, run)))),
     figure(median(of(pair, (run) => cpuPerGb(run.receiver, run)))),
-    figure(median(of(pair, ({ sender }) => sender.resent))),
+    figure(median(all.flatMap(({ sender }) => sender.resent ?? []))),
   ]);
   const head = ["", "goodput MB/s", "CPU s/GB, sender", "receiver", "packets resent"];
   console.log(grid(title, [head, ...rows]));
-  const ratio = (value: (run: Run) => number) =>
-    median(of("dnet → dnet", value))! / median(of("native → native", value))!;
+  const ratio = (value: (run: Run) => number) => median(of(dnet, value))! / median(of(reference, value))!;
   const cpuClaim = (end: "sender" | "receiver"): Claim => {
     const value = ratio((run) => cpuPerGb(run[end], run));
     return { claim: `${title}: CPU/GB, ${end}`, value, atMost: MOST_CPU, isTarget };
@@ -114,11 +126,11 @@ async function measureCase(name: string, options: Options): Promise<Claim[]> {
 
 async function measurePing(options: Options): Promise<void> {
   const rows: string[][] = [];
-  for (const pair of PAIRS) {
+  for (const pair of pairsOf(BARE, false)) {
     const times: number[] = [];
     for (let round = 1; round <= options.rounds; round++) {
       say(`ping-pong, round ${round}: ${pair[0]}`);
-      const { sender } = await transfer(pair, [["ping", `${options.seconds / 2}`], ["echo"]], null, round);
+      const { sender } = await transfer(BARE, pair, [["ping", `${options.seconds / 2}`], ["echo"]], null, round);
       times.push(...sender.roundTrips);
     }
     rows.push([pair[0], figure(percentile(times, 50)), figure(percentile(times, 99))]);
@@ -129,15 +141,25 @@ async function measurePing(options: Options): Promise<void> {
 const goodput = ({ receiver }: Run) => receiver.bytes / receiver.seconds / 1e6;
 const cpuPerGb = (end: EndReport, { receiver }: Run) => end.cpuSeconds / (receiver.bytes / 1e9);
 
+/** Who sends to whom: like to like, and each to the other. */
+function pairsOf({ reference }: Ends, isMixed: boolean): (readonly [from: string, to: string])[] {
+  const like = [
+    ["dnet", "dnet"],
+    [reference, reference],
+  ] as const;
+  return isMixed ? [...like, ["dnet", reference], [reference, "dnet"]] : [...like];
+}
+
 /** Starts both ends, and the path if there is one, and lets them run to the end. */
 async function transfer(
-  [from, to]: readonly [Kind, Kind],
+  { programs }: Ends,
+  [from, to]: readonly [string, string],
   [sendWords, receiveWords]: readonly [readonly string[], readonly string[]],
   path: Case["path"],
   seed: number,
 ): Promise<Run> {
-  const receiver = startEnd(to, receiveWords as [EndRole]);
-  const sender = startEnd(from, sendWords as [EndRole]);
+  const receiver = spawn([...programs[to]!, ...receiveWords]);
+  const sender = spawn([...programs[from]!, ...sendWords]);
   const proxy = path ? spawn([...PROXY, `${path.loss}`, `${path.rttMs / 2}`, `${seed}`]) : null;
   try {
     const [sendPort, receivePort] = [await sender.lines.next(), await receiver.lines.next()];
@@ -152,10 +174,6 @@ async function transfer(
   } finally {
     for (const process of [sender, receiver, proxy]) await process?.close();
   }
-}
-
-function startEnd(kind: Kind, words: readonly [EndRole, ...string[]]) {
-  return spawn([...PROGRAMS[kind], ...words]);
 }
 
 function spawn(command: readonly string[]) {

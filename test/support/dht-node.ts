@@ -1,4 +1,5 @@
 /** Options of a DHT node for tests: alone, private, with chance from a seed. */
+import { portableCipher } from "../../src/crypto/secretstream.ts";
 import type { DhtNodeOptions } from "../../src/dht/node-options.ts";
 import { STABLE_TICKS } from "../../src/dht/reachability.ts";
 import { SeededRandom } from "./random.ts";
@@ -21,6 +22,7 @@ export function nodeOptions(options: Partial<DhtNodeOptions> = {}): DhtNodeOptio
     downHintsPerTick: 50,
     stableTicks: STABLE_TICKS,
     keepAliveMs: 5_000,
+    messageCipher: portableCipher,
     localHosts: () => [],
     admits: () => true,
     ...options,

@@ -5,7 +5,7 @@ import type { Tun } from "../../../ffi/tun-linux.ts";
 import type { UdpSocket } from "../../../ffi/udp-linux.ts";
 import type { Address } from "../../base/address.ts";
 import { protocolOf } from "../../wire/first-byte.ts";
-import type { DatagramSocket } from "../datagram-socket.ts";
+import { type DatagramSocket, sendApart } from "../datagram-socket.ts";
 import { Ring } from "./ring.ts";
 import { Stats } from "./stats.ts";
 import type { WorkerCommand, WorkerEvent, WorkerStart } from "./worker.ts";
@@ -88,6 +88,7 @@ export class DatapathLink {
         this.#onOther = handler;
       },
       send: (to, datagram) => this.send(to, datagram),
+      sendRun: (to, run, segmentBytes) => sendApart(this, to, run, segmentBytes),
       close: () => {
         this.#onOther = null;
       },

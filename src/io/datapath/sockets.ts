@@ -26,11 +26,11 @@ export function socketPorts(arena: Arena, sockets: readonly UdpSocket[]): Socket
   return {
     ports,
     send(to, at, length, segment, tos) {
-      const port = byVersion[to.remote.host.length === 4 ? 4 : 6];
+      const port = byVersion[to.family];
       return port ? port.send(to, at, length, segment, tos) : NO_SUCH_IP;
     },
     sendFragmented(to, at, length, segment, tos) {
-      const port = byVersion[to.remote.host.length === 4 ? 4 : 6];
+      const port = byVersion[to.family];
       return port ? port.sendFragmented(to, at, length, segment, tos) : NO_SUCH_IP;
     },
     destination({ host, port }) {

@@ -8,6 +8,7 @@ import type { BootstrapNode } from "../../dht/bootstrap.ts";
 import type { DhtNodeOptions } from "../../dht/node-options.ts";
 import { STABLE_TICKS } from "../../dht/reachability.ts";
 import { systemRandom } from "../entropy.ts";
+import { messageCipher } from "../message-cipher.ts";
 import { localHosts } from "./local-network.ts";
 
 /** The port of bootstraps and gateways. HyperDHT's own is 49737. */
@@ -163,6 +164,7 @@ export function checkOptions(options: GatewayOptions, publicAddress: Address | n
       ...(maxSize === undefined ? {} : { maxSize }),
       ...(maxAge === undefined ? {} : { maxAgeMs: maxAge }),
       keepAliveMs: options.connectionKeepAlive ?? 5_000,
+      messageCipher: messageCipher(),
       localHosts: () => (via === null ? localHosts(host) : []),
       admits: (node) => !isStray(node) && (options.filterNode?.(node) ?? true),
     },

@@ -8,6 +8,7 @@ import { NS_PEER_HANDSHAKE } from "../../crypto/namespaces.ts";
 import { NoiseHandshake, type NoiseSession } from "../../crypto/noise.ts";
 import { SecretChannel, type SecretChannelOwner } from "../../transport/secret-channel.ts";
 import { systemRandom } from "../entropy.ts";
+import { messageCipher } from "../message-cipher.ts";
 
 const WORD = new Uint8Array(64);
 let hasBegun = false;
@@ -61,6 +62,7 @@ function open(session: NoiseSession, isInitiator: boolean) {
     unordered: ignore,
     broken: ignore,
   };
-  const channel = new SecretChannel(0, { random: systemRandom, isInitiator, keepAliveMs: 0, ...session }, owner);
+  const shared = { random: systemRandom, messageCipher: messageCipher(), keepAliveMs: 0 };
+  const channel = new SecretChannel(0, { ...shared, isInitiator, ...session }, owner);
   return { channel, sent };
 }

@@ -213,7 +213,7 @@ export class SecretSocket extends EventEmitter<SecretSocketEvents> implements As
 
   #do(act: Act): void {
     const line = this.#line;
-    if (line) line.host.input((now) => act(now, line.connection));
+    if (line) line.host.gather((now) => act(now, line.connection));
     else this.#early?.push(act);
   }
 

@@ -6,7 +6,7 @@ import type { Address } from "../../base/address.ts";
 import { DnetError } from "../../base/error.ts";
 import { type KeyPair, sign } from "../../crypto/ed25519.ts";
 import { decodeProxyMessage, encodeProxyMessage, type ProxyMessage } from "../../wire/proxy.ts";
-import type { DatagramSocket } from "../datagram-socket.ts";
+import { type DatagramSocket, sendApart } from "../datagram-socket.ts";
 import { isCarried, proxySignable } from "./carried.ts";
 
 /** How long the proxy may take to be there, and to open a socket. */
@@ -152,6 +152,10 @@ class ProxiedSocket implements DatagramSocket {
     if (isCarried(bytes) && address.port !== 0) {
       this.link.say({ type: "datagram", socket: this.number, address, hops, bytes });
     }
+  }
+
+  sendRun(to: Address, run: Uint8Array, segmentBytes: number): void {
+    sendApart(this, to, run, segmentBytes);
   }
 
   close(): void {

@@ -6,7 +6,13 @@ import type { Server, ServerWebSocket } from "bun";
 import { isBogon } from "../../base/address-classes.ts";
 import { DnetError } from "../../base/error.ts";
 import { verify } from "../../crypto/ed25519.ts";
-import { CHALLENGE_BYTES, decodeProxyMessage, encodeProxyMessage, MAX_PROXY_MESSAGE_BYTES } from "../../wire/proxy.ts";
+import {
+  CHALLENGE_BYTES,
+  decodeProxyMessage,
+  encodeProxyMessage,
+  MAX_PROXY_MESSAGE_BYTES,
+  type ProxyMessage,
+} from "../../wire/proxy.ts";
 import type { DatagramSocket } from "../datagram-socket.ts";
 import { systemRandom } from "../entropy.ts";
 import { openUdpSocket } from "../udp-socket.ts";
@@ -144,18 +150,22 @@ export class ProxyServer {
 
   async #open(socket: Socket, number: number): Promise<void> {
     const { sockets } = socket.data;
-    const refuse = () => void socket.sendBinary(encodeProxyMessage({ type: "opened", socket: number, port: 0 }));
-    if (sockets.has(number) || sockets.size >= MAX_SOCKETS) return refuse();
+    const answer = (port: number) => this.#say(socket, { type: "opened", socket: number, port });
+    if (sockets.has(number) || sockets.size >= MAX_SOCKETS) return answer(0);
     sockets.set(number, null);
     const opened = await openUdpSocket({ host: "0.0.0.0", port: 0 }).catch(() => null);
     if (!opened) sockets.delete(number);
-    if (!opened) return refuse();
+    if (!opened) return answer(0);
     if (!sockets.has(number)) return opened.close(); // closed, or gone, meanwhile
     sockets.set(number, opened);
     opened.onDatagram((address, bytes) => {
-      if (!isCarried(bytes) || socket.getBufferedAmount() > MAX_WAITING_BYTES) return;
-      socket.sendBinary(encodeProxyMessage({ type: "datagram", socket: number, address, hops: 0, bytes }));
+      if (isCarried(bytes)) this.#say(socket, { type: "datagram", socket: number, address, hops: 0, bytes });
     });
-    socket.sendBinary(encodeProxyMessage({ type: "opened", socket: number, port: opened.address.port }));
+    answer(opened.address.port);
+  }
+
+  /** Lost, when too much waits already. */
+  #say(socket: Socket, message: ProxyMessage): void {
+    if (socket.getBufferedAmount() <= MAX_WAITING_BYTES) socket.sendBinary(encodeProxyMessage(message));
   }
 }

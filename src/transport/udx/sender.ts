@@ -112,8 +112,9 @@ export class Sender {
     const { flight } = this;
     if (flight.span === 0) return;
     this.#timers.advanced();
+    // Also what was lost before: the other end waits for the first one, which may have been sent again in vain.
     for (let seq = flight.first; seq < flight.next; seq++) {
-      if (flight.states[seq & flight.mask] === UNDER_WAY) this.#lose(seq);
+      if (flight.states[seq & flight.mask] !== SACKED) this.#lose(seq);
     }
     this.#lost = 0;
     this.#timers.progressed(now, this.roundTrip, flight.span, this.#mayLackTail);

@@ -36,6 +36,11 @@ export class MachineDrive<Output> implements Drive, Happening {
     this.#arm();
   }
 
+  /** Virtual time has no turns: each input is one. */
+  gather(feed: (now: number) => void): void {
+    this.input(feed);
+  }
+
   stop(): void {
     this.#isStopped = true;
     this.#host.forget(this);

@@ -1,5 +1,5 @@
 import type { Address } from "../../../src/base/address.ts";
-import type { DatagramSocket } from "../../../src/io/datagram-socket.ts";
+import { type DatagramSocket, sendApart } from "../../../src/io/datagram-socket.ts";
 import type { Carrier } from "./carrier.ts";
 import { Flight } from "./flight.ts";
 import type { Host } from "./host.ts";
@@ -32,6 +32,10 @@ export class SimSocket implements DatagramSocket {
     if (this.#isClosed) return;
     if (this.#source.host !== this.#host.address) this.#source = { ...this.#source, host: this.#host.address };
     this.#carrier.send(new Flight(this.#host, this.#source, to, new Uint8Array(datagram), ttl));
+  }
+
+  sendRun(to: Address, run: Uint8Array, segmentBytes: number): void {
+    sendApart(this, to, run, segmentBytes);
   }
 
   close(): void {

@@ -125,6 +125,49 @@ for (const family of [4, 6] as const) {
   });
 }
 
+test.each([4, 6] as const)("IPv%d: one destination may be sent on to another, with a run or a datagram", (family) => {
+  const [from, one, two] = [open(family), open(family), open(family)];
+  const destination = new Destination({ host: new Uint8Array(LOCALHOST[family].length), port: 0 });
+  for (const { to, segment } of [
+    { to: one, segment: 0 },
+    { to: two, segment: 400 },
+    { to: one, segment: 500 },
+  ]) {
+    destination.redirect({ host: LOCALHOST[family], port: to.port });
+    expect(from.send(destination, outMemory.address, 1_000, segment, 0)).toBe(1_000);
+    expect(receiveAll(to).map(({ bytes, segment }) => [bytes.length, segment])).toEqual([[1_000, segment || 1_000]]);
+  }
+});
+
+test("who receives elsewhere gets neither joined datagrams nor control messages; who probes may, whatever is known of the path", () => {
+  const [plain, elsewhere] = [open(4), open(4, { isReceivedElsewhere: true, probesMtu: true })];
+  expect(elsewhere.features).toMatchObject({ gso: true, gro: false, pktinfo: false });
+  const option = (socket: UdpSocket, level: number, name: number) => {
+    const [value, length] = [new Memory(4), Memory.of(Uint8Array.of(4, 0, 0, 0))];
+    libc().getsockopt(socket.fd, level, name, value.address, length.address);
+    return value.view.getInt32(0, true);
+  };
+  const [SOL_IP, IP_TTL, IP_PKTINFO, IP_MTU_DISCOVER, IP_RECVTOS] = [0, 2, 8, 10, 13];
+  const names = [IP_MTU_DISCOVER, IP_PKTINFO, IP_RECVTOS];
+  expect(names.map((name) => option(plain, SOL_IP, name))).toEqual([2, 1, 1]);
+  expect(names.map((name) => option(elsewhere, SOL_IP, name))).toEqual([3, 0, 0]);
+  const [SOL_IPV6, IPV6_UNICAST_HOPS] = [41, 16];
+  for (const [socket, level, name] of [
+    [plain, SOL_IP, IP_TTL],
+    [open(6), SOL_IPV6, IPV6_UNICAST_HOPS],
+  ] as const) {
+    const usual = option(socket, level, name);
+    socket.setHops(5);
+    expect(option(socket, level, name)).toBe(5);
+    socket.setHops(-1);
+    expect(option(socket, level, name)).toBe(usual);
+  }
+  const [SOL_SOCKET, SO_REUSEADDR] = [1, 2];
+  libc().setsockopt(plain.fd, SOL_SOCKET, SO_REUSEADDR, Memory.of(Uint8Array.of(1, 0, 0, 0)).address, 4);
+  plain.holdPort();
+  expect(option(plain, SOL_SOCKET, SO_REUSEADDR)).toBe(0);
+});
+
 test("the source chosen is the one the receiver sees", () => {
   const { from, to, destination } = pair(4, { host: new Uint8Array(4) });
   destination.setSource(Uint8Array.of(9, 127, 0, 0, 5), 1, 0);

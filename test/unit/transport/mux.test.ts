@@ -172,3 +172,43 @@ test("what waits goes out before the channel closes, and is gone when the stream
   a.mux.drained(0);
   expect([other.send(0, 2, Uint8Array.of(2)), other.waiting]).toEqual([false, []]);
 });
+
+test("who sent the last message that fitted, and then waits as it was told to, hears when there is room", () => {
+  const [a, b] = [new End(), new End()];
+  const channel = a.mux.open(0, NAME, a.owner("a"))!;
+  settle(a, b);
+  a.room = 1;
+  expect(channel.send(0, 1, Uint8Array.of(1))).toBe(false);
+  settle(a, b);
+  a.mux.drained(0);
+  a.mux.drained(0);
+  expect(a.events).toEqual(["a opened", "a writable"]);
+});
+
+test("what is said while others have their turns does not overtake what waits", () => {
+  const [a, b] = [new End(), new End()];
+  const owner = a.owner("first");
+  let late: Channel | null = null;
+  const first = a.mux.open(0, NAME, { ...owner, writable: () => void late?.send(0, 3, Uint8Array.of(3)) })!;
+  late = a.mux.open(0, { protocol: "late", id: null }, a.owner("late"))!;
+  settle(a, b);
+  b.events.length = 0;
+  a.room = 1;
+  first.send(0, 1, Uint8Array.of(1));
+  for (const i of [1, 2]) late.send(0, i, Uint8Array.of(i));
+  a.room = Infinity;
+  a.mux.drained(0);
+  settle(a, b);
+  expect(b.events.filter((event) => event.includes("late")).map((event) => event.at(-1))).toEqual(["1", "2", "3"]);
+});
+
+test("who opens channels and reads no answers does not fill our memory", () => {
+  const a = new End();
+  a.accepts = () => false;
+  a.room = 1;
+  for (let i = 0; i < 5_000; i++) {
+    a.mux.receive(0, Uint8Array.from([0, 1, 0xfd, (i + 1) & 0xff, (i + 1) >> 8, 1, 0x78, 0]));
+  }
+  expect(a.wrote.length).toBeLessThan(1_100);
+  expect(a.events).toEqual(["broken"]);
+});

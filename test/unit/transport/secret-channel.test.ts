@@ -1,5 +1,6 @@
 import { heapStats } from "bun:jsc";
 import { expect, test } from "bun:test";
+import { portableCipher } from "../../../src/crypto/secretstream.ts";
 import { SecretChannel, type SecretChannelOwner } from "../../../src/transport/secret-channel.ts";
 import { SeededRandom } from "../../support/random.ts";
 import { vectors } from "../../support/vectors.ts";
@@ -17,7 +18,8 @@ class End implements SecretChannelOwner {
   constructor(isInitiator: boolean, { keepAliveMs = 0, seed = 3 } = {}) {
     const [sendKey, receiveKey] = isInitiator ? keys : [keys[1], keys[0]];
     const random = new SeededRandom(seed);
-    const options = { random, isInitiator, sendKey, receiveKey, handshakeHash: hash, keepAliveMs };
+    const shared = { random, messageCipher: portableCipher, handshakeHash: hash, keepAliveMs };
+    const options = { ...shared, isInitiator, sendKey, receiveKey };
     this.channel = new SecretChannel(0, options, this);
   }
 
@@ -58,6 +60,23 @@ test("a long frame that comes byte by byte takes little more memory than its byt
   expect(after.extraMemorySize - before.extraMemorySize).toBeLessThan(4 << 20);
   b.channel.receive(0, bytes.subarray(-1));
   expect(b.events).toHaveLength(2);
+});
+
+test("a message is its receiver's own: what it was cut from may be used again", () => {
+  const [a, b] = [new End(true), new End(false)];
+  const got: Uint8Array[] = [];
+  b.message = (_now, message) => void got.push(message);
+  const sent = [10, 3_000].map((length) => new SeededRandom(length).bytes(length));
+  for (const message of sent) a.channel.send(0, message);
+  const bytes = a.take();
+  const lent = new Uint8Array(1_000);
+  for (let at = 0; at < bytes.length; at += lent.length) {
+    const piece = bytes.subarray(at, at + lent.length);
+    lent.set(piece);
+    b.channel.receive(0, lent.subarray(0, piece.length));
+    lent.fill(0);
+  }
+  expect(got.map((message) => Buffer.compare(message, sent[got.indexOf(message)]!))).toEqual([0, 0]);
 });
 
 test("both sides may write before they have heard the other, and messages keep their bounds however they are cut", () => {
@@ -174,7 +193,8 @@ test("frames have the reference's bytes", () => {
   const handshakeHash = Uint8Array.fromHex(
     vectors<{ result: { handshakeHash: string } }[]>("noiseIK")[0]!.result.handshakeHash,
   );
-  const options = { random, isInitiator: true, sendKey, receiveKey: sendKey, handshakeHash, keepAliveMs: 0 };
+  const shared = { random, messageCipher: portableCipher, handshakeHash, keepAliveMs: 0 };
+  const options = { ...shared, isInitiator: true, sendKey, receiveKey: sendKey };
   const channel = new SecretChannel(0, options, owner);
   for (const { plaintext } of vector.frames) channel.send(0, Uint8Array.fromHex(plaintext));
   expect(wrote[0]!.toHex()).toBe(vector.headerFrame);

@@ -1,9 +1,13 @@
 /** A node that has UDP only through another machine, over a WebSocket. */
+
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
 import { blake2b256 } from "../../../../src/crypto/blake2b.ts";
+import { sign } from "../../../../src/crypto/ed25519.ts";
 import { Gateway, type Testnet, testnet } from "../../../../src/index.ts";
+import { proxySignable } from "../../../../src/io/proxy/carried.ts";
 import { ProxyServer } from "../../../../src/io/proxy/server.ts";
-import { encodeProxyMessage } from "../../../../src/wire/proxy.ts";
+import { decodeProxyMessage, encodeProxyMessage } from "../../../../src/wire/proxy.ts";
 import { until } from "../../../support/until.ts";
 
 let network: Testnet;
@@ -122,5 +126,38 @@ test("OM-40 a proxy is no way into its operator's own network, nor to anything b
   expect(heard[0]![0]).toBe(0x03);
   await plain.destroy();
   listener.close();
+  await proxy.close();
+}, 20_000);
+
+/** A client that was admitted, and what it hears. */
+async function admitted(proxy: ProxyServer, onPort: (number: number, port: number) => void) {
+  const isIn = Promise.withResolvers<WebSocket>();
+  const { closed } = call(proxy, (socket, bytes) => {
+    const message = decodeProxyMessage(bytes)!;
+    if (message.type === "opened") return onPort(message.socket, message.port);
+    if (message.type !== "challenge") return;
+    const signature = sign(proxySignable(message.random, `127.0.0.1:${proxy.port}`), known.secretKey);
+    socket.send(encodeProxyMessage({ type: "hello", publicKey: known.publicKey, signature }));
+    isIn.resolve(socket);
+  });
+  return { socket: await isIn.promise, closed };
+}
+
+test("a client that opens and closes one socket in one breath leaves none open behind it", async () => {
+  const proxy = serve();
+  const descriptors = () => readdirSync("/proc/self/fd").length;
+  const ports: number[] = [];
+  const { socket, closed } = await admitted(proxy, (_number, port) => void ports.push(port));
+  const before = descriptors();
+  for (let i = 0; i < 300; i++) {
+    for (const type of ["open", "close", "open", "close"] as const) {
+      socket.send(encodeProxyMessage({ type, socket: 7 }));
+    }
+  }
+  socket.send(encodeProxyMessage({ type: "open", socket: 8 }));
+  await until("the last one is open", () => ports.length > 0);
+  socket.close();
+  await closed;
+  await until("all are closed", () => descriptors() <= before);
   await proxy.close();
 }, 20_000);

@@ -208,6 +208,23 @@ test("after a change of remote everything goes there, and the owner hears when w
   expect(peer.events).toEqual(["remoteChanged", "remoteChanged"]); // nothing was under way
 });
 
+test("what is sent again by a new path goes in order, also when some of it was sent again before", () => {
+  const peer = new ScriptedPeer();
+  for (let seq = 0; seq < 6; seq++) {
+    peer.stream.write(text(`${seq}`));
+    peer.sent();
+  }
+  expect(peer.pass(1_000)).toEqual(["1000 DATA 0"]); // by the old path, in vain
+  peer.stream.changeRemote(peer.now, { socket: "main", to: ELSEWHERE, remoteId: THEIR_ID });
+  peer.stream.retransmit(peer.now);
+  const sent = peer.words();
+  for (let ack = 1; ack <= 6; ack++) {
+    peer.receive({ ack });
+    sent.push(...peer.words());
+  }
+  expect(sent).toEqual([0, 1, 2, 3, 4, 5].map((seq) => `DATA ${seq}`));
+});
+
 test("a relay passes packets on with the id changed, a DESTROY too, and closes with whom it relays to", () => {
   const peer = new ScriptedPeer();
   const events: string[] = [];
