@@ -26,14 +26,23 @@ import type { Connection, ConnectionOwner } from "./connection.ts";
 
 /** Of one peer, joined and waiting together. Full: the next one is refused. */
 const MAX_PAIRS_PER_PEER = 64;
+/** Answers that may wait for a peer that does not read. More: it is dropped. */
+const MAX_UNREAD_ANSWERS = 2 * MAX_PAIRS_PER_PEER;
 /** Of all peers. Full: likewise. */
 const MAX_PAIRS = 4_096;
 /** The other end has to name the same token within this; it gives up by itself after 15 s. */
 const PAIRING_MS = 20_000;
 
-/** One peer that is connected. */
+/** One peer, by all its connections. */
+interface Share {
+  sessions: number;
+  halves: number;
+}
+
+/** One connection of a peer. */
 interface Session {
   readonly connection: Connection;
+  readonly share: Share;
   readonly halves: Set<Half>;
   channel: Channel | null;
 }
@@ -43,6 +52,8 @@ interface Half {
   readonly session: Session;
   readonly pair: Pair;
   readonly dueAt: number;
+  /** Whether it was asked for from where its packets will go. */
+  readonly isThere: boolean;
   stream: UdxStream | null;
 }
 
@@ -54,6 +65,8 @@ export interface BlindRelayOptions {
 export class BlindRelay {
   readonly #options: BlindRelayOptions;
   readonly #sessions = new Set<Session>();
+  /** By key in hex. */
+  readonly #shares = new Map<string, Share>();
   /** Those whose other end has not come, by token in hex and role: the oldest first. */
   readonly #waiting = new Map<string, Half>();
   #joined = 0;
@@ -69,7 +82,11 @@ export class BlindRelay {
 
   /** A peer has connected, and was admitted. */
   accept(remotePublicKey: Uint8Array, connection: Connection): ConnectionOwner {
-    const session: Session = { connection, halves: new Set(), channel: null };
+    const key = remotePublicKey.toHex();
+    const share = this.#shares.get(key) ?? { sessions: 0, halves: 0 };
+    this.#shares.set(key, share);
+    share.sessions++;
+    const session: Session = { connection, share, halves: new Set(), channel: null };
     const ofChannel: ChannelOwner = {
       opened: (_now, channel) => {
         session.channel = channel;
@@ -95,6 +112,7 @@ export class BlindRelay {
         this.#sessions.delete(session);
         mux.end(now);
         for (const half of session.halves) this.#drop(now, half);
+        if (--share.sessions === 0) this.#shares.delete(key);
       },
     };
   }
@@ -112,6 +130,7 @@ export class BlindRelay {
   }
 
   #onMessage(now: number, session: Session, channel: Channel, type: number, payload: Uint8Array): void {
+    if (channel.waiting.length > MAX_UNREAD_ANSWERS) return session.connection.destroy(now, "broken");
     if (type === BLIND_RELAY.pair) {
       const pair = decodePair(payload);
       if (pair) this.#pair(now, session, channel, { ...pair, token: pair.token.slice() });
@@ -123,10 +142,13 @@ export class BlindRelay {
 
   #pair(now: number, session: Session, channel: Channel, pair: Pair): void {
     if (this.#waiting.has(keyOf(pair, pair.isInitiator))) return; // as the reference: the first one stands
-    const isFull = session.halves.size >= MAX_PAIRS_PER_PEER || this.#joined + this.#waiting.size >= MAX_PAIRS;
+    const { share, connection } = session;
+    const isFull = share.halves >= MAX_PAIRS_PER_PEER || this.#joined + this.#waiting.size >= MAX_PAIRS;
     if (isFull) return void channel.send(now, BLIND_RELAY.unpair, encodeUnpair(pair)); // a HyperDHT waits until its time is up
-    const half: Half = { session, pair, dueAt: now + PAIRING_MS, stream: null };
+    const isThere = connection.stream.isFromRemote && !connection.path.isRelayed;
+    const half: Half = { session, pair, dueAt: now + PAIRING_MS, isThere, stream: null };
     session.halves.add(half);
+    share.halves++;
     const other = this.#waiting.get(keyOf(pair, !pair.isInitiator));
     if (other) this.#join(now, half, other);
     else this.#waiting.set(keyOf(pair, pair.isInitiator), half);
@@ -146,22 +168,28 @@ export class BlindRelay {
     }
   }
 
-  /** The stream that one end sends to, from where its connection is. */
+  /**
+   * The stream that one end sends to, from where its connection is. Nothing goes there before something has come from there, for a node
+   * that passes handshakes on can name any address; and nothing goes to another relay, which could send it back, and so on.
+   */
   #open(now: number, half: Half): UdxStream {
     const { udx, random } = this.#options;
-    const { session, pair } = half;
+    const { session, pair, isThere } = half;
+    const { connection } = session;
     const stream = udx.createStream({
       id: udx.freeId(random),
       owner: { data: () => {}, closed: (at) => this.#drop(at, half) },
       firewall: (at, socket, from) => {
-        const { remote } = session.connection;
-        const isTheirs = remote !== null && remote.socket === socket && sameAddress(remote, from);
-        if (isTheirs) stream.changeRemote(at, { socket, to: addressOf(from), remoteId: pair.id });
+        const { remote, path } = connection;
+        const isTheirs = remote !== null && remote.socket === socket && sameAddress(remote, from) && !path.isRelayed;
+        const route = { socket, to: addressOf(from), remoteId: pair.id };
+        if (isTheirs && stream.isConnected) stream.changeRemote(at, route);
+        else if (isTheirs) stream.connect(at, route);
         return !isTheirs;
       },
     });
-    const { socket, ...to } = session.connection.remote!;
-    stream.connect(now, { socket, to: addressOf(to), remoteId: pair.id });
+    const { socket, ...to } = connection.remote!;
+    if (isThere) stream.connect(now, { socket, to: addressOf(to), remoteId: pair.id });
     return stream;
   }
 
@@ -169,6 +197,7 @@ export class BlindRelay {
   #drop(now: number, half: Half): void {
     const { session, pair, stream } = half;
     if (!session.halves.delete(half)) return;
+    session.share.halves--;
     const key = keyOf(pair, pair.isInitiator);
     if (this.#waiting.get(key) === half) this.#waiting.delete(key);
     if (stream && pair.isInitiator) this.#joined--;

@@ -91,10 +91,20 @@ export class Relaying {
     const isOurs = pair && pair.isInitiator === isInitiator && sameBytes(pair.token, through.token);
     if (!isOurs || !remote || this.path || this.#isOver) return;
     this.#giveUpAt = Infinity;
-    const { socket, host, port } = remote;
-    const path = { socket, to: { host, port }, remoteId: pair.id };
-    this.path = path;
-    this.#owner.paired(now, path);
+    this.path = this.#pathTo(pair.id, remote);
+    this.#owner.paired(now, this.path);
+  }
+
+  /** The relay, or the way to it, is another: it takes nothing of the stream from where its connection is not. */
+  #follow(now: number): void {
+    const { remote } = this.#connection;
+    if (!remote || !this.path || this.#isOver) return;
+    this.path = this.#pathTo(this.path.remoteId, remote);
+    this.#owner.moved(now, this.path);
+  }
+
+  #pathTo(remoteId: number, { socket, host, port }: NonNullable<Connection["remote"]>): Path {
+    return { socket, to: { host, port }, remoteId };
   }
 
   #lose(now: number): void {
@@ -116,7 +126,7 @@ export class Relaying {
     unordered: () => {},
     ended: (now, connection) => connection.destroy(now),
     writable: (now) => this.#mux.drained(now),
-    moved: () => {},
+    moved: (now) => this.#follow(now),
     closed: (now) => {
       this.#mux.end(now);
       this.#lose(now);

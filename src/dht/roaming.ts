@@ -22,9 +22,8 @@ const COUNTER_BYTES = 8;
 const PLAIN_BYTES = 5;
 const MESSAGE_BYTES = COUNTER_BYTES + 16 + PLAIN_BYTES;
 
-/** Nothing heard for so long: while something of ours is not acknowledged, and while the connection was used lately. */
+/** Nothing heard for so long, while something of ours is not acknowledged or the connection was used lately. */
 const QUIET_MS = 500;
-const IDLE_QUIET_MS = 1_000;
 /** For how long after its use a connection asks by itself. Later a keep-alive, which is acknowledged, has to tell. */
 const USED_MS = 10_000;
 /** How often one that is not used looks whether something is not acknowledged. */
@@ -35,6 +34,8 @@ const ASK_EVERY_MS = 250;
 const ASK_LOST_EVERY_MS = 500;
 /** How often a way is asked by before it counts as none. */
 const TRIES = 12;
+/** Who was called asks by a way only so often until it is asked itself: a handshake can name any address, and is longer than these. */
+const TRIES_UNASKED = 3;
 /** Ways that were asked by and have not answered. Full: the oldest is forgotten. */
 const MAX_ASKED = 16;
 
@@ -68,6 +69,8 @@ export class Roaming {
   /** The way that is being tried. */
   #tried: { readonly way: Way; left: number; dueAt: number } | null = null;
   readonly #limit = new AnswerLimit();
+  /** Whether something has come by the way it has. Whoever was called does not ask before: it may be nobody's. */
+  #isProven: boolean;
   #usedAt: number;
   #checkAt: number;
   /** Since when the way has been asked by in vain; null while it is not. */
@@ -82,15 +85,16 @@ export class Roaming {
     this.#owner = owner;
     this.#sendKey = blake2b256Keyed(handshakeHash, ours, NS_PATH);
     this.#receiveKey = blake2b256Keyed(handshakeHash, theirs, NS_PATH);
+    this.#isProven = isInitiator;
     this.#usedAt = now;
-    this.#checkAt = now + IDLE_QUIET_MS;
+    this.#checkAt = now + QUIET_MS;
   }
 
   /** Its user said or heard something. Returns whether the deadline is sooner for it. */
   used(now: number): boolean {
     this.#usedAt = now;
-    if (this.#checkAt - now <= IDLE_QUIET_MS) return false;
-    this.#checkAt = now + IDLE_QUIET_MS;
+    if (this.#checkAt - now <= QUIET_MS) return false;
+    this.#checkAt = now + QUIET_MS;
     return true;
   }
 
@@ -145,10 +149,15 @@ export class Roaming {
   advance(now: number): void {
     this.#askTried(now);
     if (now < this.#checkAt) return;
-    const { heardAt, isWaiting } = this.#options.stream;
+    const { heardAt, isWaiting, isFromRemote } = this.#options.stream;
+    this.#isProven ||= isFromRemote;
+    if (!this.#isProven) {
+      this.#checkAt = now + QUIET_MS;
+      return;
+    }
     if (this.#askedAt !== null && heardAt >= this.#askedAt) this.#heard();
     if (this.#askedAt !== null) return this.#doubt(now);
-    const quietAt = heardAt + (isWaiting ? QUIET_MS : IDLE_QUIET_MS);
+    const quietAt = heardAt + QUIET_MS;
     if (now < quietAt) this.#checkAt = quietAt;
     else if (isWaiting || now - this.#usedAt <= USED_MS) this.#doubt(now);
     else this.#checkAt = now + IDLE_EVERY_MS;
@@ -162,7 +171,10 @@ export class Roaming {
     const tried = this.#tried;
     if (!tried || now < tried.dueAt) return;
     tried.dueAt = now + ASK_EVERY_MS;
-    if (tried.left-- > 0) return this.ask(tried.way);
+    if (tried.left-- > 0) {
+      const isUnasked = !this.#options.isInitiator && tried.left < TRIES - TRIES_UNASKED;
+      return isUnasked ? undefined : this.ask(tried.way);
+    }
     this.#tried = null;
     this.#owner.refused(now, tried.way);
   }

@@ -20,6 +20,8 @@ const CLOSE = 3;
 
 /** Channels of one stream that either side may have open. Full: the other side's are rejected; ours is our own mistake. */
 const MAX_CHANNELS = 1024;
+/** Answers that may wait for a side that opens and does not read. More: it is no Protomux, but wants our memory. */
+const MAX_UNREAD_ANSWERS = 1024;
 const MAX_PROTOCOL_BYTES = 256;
 const MAX_ID_BYTES = 256;
 const MAX_MESSAGE_BYTES = 2 ** 24;
@@ -52,6 +54,8 @@ export interface MuxOwner {
 export class Channel {
   isOpen = false;
   isClosed = false;
+  /** It was told that it is enough for now, and not yet that there is room. */
+  isHeld = false;
   /** Messages that wait for room on the stream, each channel's its own: one that says much does not hold up the others. */
   readonly waiting: Uint8Array[] = [];
 
@@ -84,6 +88,8 @@ export class Mux {
   readonly #remote = new Map<number, Channel>();
   /** The stream takes no more just now; control messages, which are few, go on. */
   #isFull = false;
+  /** Answers to the other side's opens since the stream was full. */
+  #unread = 0;
   #isOver = false;
 
   constructor(owner: MuxOwner) {
@@ -112,13 +118,15 @@ export class Mux {
   /** The stream has room again: channels that wait have their turns, one message each. */
   drained(now: number): void {
     this.#isFull = false;
-    const waiting = [...this.#local.values()];
-    while (waiting.length > 0 && !this.#isFull && !this.#isOver) {
-      const channel = waiting.shift()!;
+    this.#unread = 0;
+    const held = [...this.#local.values()].filter(({ isHeld }) => isHeld);
+    while (held.length > 0 && !this.#isFull && !this.#isOver) {
+      const channel = held.shift()!;
+      if (channel.isClosed) continue;
       const message = channel.waiting.shift();
-      if (!message) continue;
-      this.#write(now, message);
-      if (channel.waiting.length > 0) waiting.push(channel);
+      if (message) this.#write(now, message);
+      channel.isHeld = channel.waiting.length > 0;
+      if (channel.isHeld) held.push(channel);
       else channel.owner.writable?.(now, channel);
     }
   }
@@ -133,9 +141,11 @@ export class Mux {
   // For channels.
 
   send(now: number, channel: Channel, message: Uint8Array): boolean {
-    if (this.#isFull) channel.waiting.push(message);
+    // Also while others have their turns: nothing overtakes what its own channel said before.
+    if (this.#isFull || channel.waiting.length > 0) channel.waiting.push(message);
     else this.#write(now, message);
-    return !this.#isFull;
+    if (this.#isFull || channel.waiting.length > 0) channel.isHeld = true;
+    return !channel.isHeld;
   }
 
   close(now: number, channel: Channel): void {
@@ -201,6 +211,7 @@ export class Mux {
     const [number, protocol, id] = [r.uint(), r.string(MAX_PROTOCOL_BYTES), r.bytes(MAX_ID_BYTES)];
     const handshake = r.rest().slice();
     if (!r.ok || number === 0 || this.#remote.has(number)) return false;
+    if (this.#isFull && ++this.#unread > MAX_UNREAD_ANSWERS) return false;
     const name = { protocol, id: id.length > 0 ? id.slice() : null };
     const waiting = [...this.#local.values()].find((channel) => !channel.isOpen && isSame(channel.name, name));
     const channel = waiting ?? this.#accept(now, name, handshake);

@@ -74,14 +74,15 @@ const slot: Operand<Slot> = {
     const kind = r.u8();
     if (kind === HIDDEN) return { kind: "tag", tag: r.fixed(TAG_BYTES).slice() };
     if (kind !== IP4 && kind !== IP6) return undefined;
-    return { kind: "address", ip: r.fixed(kind === IP4 ? 4 : 16).slice() };
+    const ip = r.fixed(kind === IP4 ? 4 : 16).slice();
+    return isMapped(ip) ? undefined : { kind: "address", ip };
   },
   format: (value) => (value.kind === "tag" ? formatTag(value.tag) : formatIp(value.ip)),
   parse(text) {
     const tag = parseTag(text);
     if (tag) return { kind: "tag", tag };
     const ip = parseIp(text);
-    return ip && formatIp(ip) === text ? { kind: "address", ip } : undefined;
+    return ip && formatIp(ip) === text && !isMapped(ip) ? { kind: "address", ip } : undefined;
   },
 };
 
@@ -144,6 +145,11 @@ export function readU64(r: Reader): number | undefined {
   const low = r.u32();
   const value = r.u32() * 2 ** 32 + low;
   return Number.isSafeInteger(value) ? value : undefined;
+}
+
+/** An IPv4 address in the form of IPv6 (RFC 4291 §2.5.5.2) would be a second form of the same address. */
+function isMapped(ip: Uint8Array): boolean {
+  return ip.length === 16 && ip.every((byte, i) => i >= 12 || byte === (i < 10 ? 0 : 0xff));
 }
 
 function formatTag(tag: Uint8Array): string {

@@ -35,6 +35,7 @@ export const REFUSALS = {
   NOT_AUTHORISED: "that dnet is not authorised",
   WRONG_EPOCH: "the epoch is not the one after the last",
   TOO_MANY_MINTS: "this owner has enough unspent tokens",
+  TOO_MANY_LATER: "enough of later versions is kept",
   UNSIGNED: "fewer keys of the lock have signed than it needs",
   WRONG_SIGNER: "a key has signed that the lock does not name",
   FORGED: "a signature is not the key's",

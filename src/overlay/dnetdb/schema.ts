@@ -7,9 +7,8 @@ const MIGRATIONS: readonly string[] = [
   `
   -- Every transaction that was accepted, or is of a version that we do not know; record and height are null for mints and the unknown.
   CREATE TABLE transactions (
-    id BLOB PRIMARY KEY, bytes BLOB NOT NULL, record BLOB, height INTEGER, sequence INTEGER NOT NULL
-  ) WITHOUT ROWID;
-  CREATE UNIQUE INDEX transactions_in_order ON transactions (sequence);
+    sequence INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL, record BLOB, height INTEGER
+  );
   CREATE INDEX transactions_of_record ON transactions (record, height);
   CREATE TABLE outputs (
     transaction_id BLOB, output INTEGER, script BLOB NOT NULL, time INTEGER NOT NULL, spent_by BLOB,

@@ -21,12 +21,21 @@ import {
 } from "./rules.ts";
 import { migrate } from "./schema.ts";
 import { decodeScript, encodeScript, type Script } from "./script.ts";
-import { decodeTransaction, encodeTransaction, type OutputReference, type Transaction } from "./transaction.ts";
+import {
+  decodeTransaction,
+  encodeTransaction,
+  type OutputReference,
+  type Transaction,
+  VERSION,
+} from "./transaction.ts";
 
 /** Larger than any list of members or policy of the sizes that dnet is made for. */
 export const MAX_BODY_BYTES = 1 << 20;
 /** Proofs that an owner has said two things: one is enough, and a few more do no harm. Full: further ones are not kept. */
 const MAX_EVIDENCE = 1_024;
+const INSERT = "INSERT INTO transactions (id, bytes, record, height) VALUES (?, ?, ?, ?)";
+/** Transactions of later versions: anyone can write them, for nothing. Full: further ones are refused. */
+export const MAX_LATER = 1_024;
 
 export type Verdict =
   | { readonly status: "accepted" | "known"; readonly id: Uint8Array }
@@ -50,15 +59,17 @@ export interface RecordView {
 export class Store implements Facts {
   readonly #database: Database;
   readonly #statements = new Map<string, Statement>();
-  readonly #apply: (transaction: Transaction, body: Uint8Array | null) => void;
+  readonly #apply: (transaction: Transaction, bytes: Uint8Array, body: Uint8Array | null) => void;
+  /** How many of later versions are here; counted when one comes. */
+  #later: number | null = null;
 
   /** Makes the tables where there are none. Throws DnetError for a store of a later version. */
   constructor(database: Database) {
     migrate(database);
     this.#database = database;
-    this.#apply = database.transaction((transaction: Transaction, body: Uint8Array | null) => {
-      this.#keep(transaction, body);
-    }) as unknown as (transaction: Transaction, body: Uint8Array | null) => void;
+    this.#apply = database.transaction((transaction: Transaction, bytes: Uint8Array, body: Uint8Array | null) =>
+      this.#keep(transaction, bytes, body),
+    );
   }
 
   /** `now`: ms since 1970. `body`: what the transaction has beside the chain; null when it has none, or that is not at hand. */
@@ -66,16 +77,18 @@ export class Store implements Facts {
     const transaction = decodeTransaction(bytes);
     if (!transaction) return { status: "refused", id: null, why: "MALFORMED" };
     const { id } = transaction;
-    if (this.#get("SELECT 1 FROM transactions WHERE id = ?", id)) return { status: "known", id };
-    if ("version" in transaction) {
-      this.#run("INSERT INTO transactions VALUES (?, ?, NULL, NULL, ?)", id, bytes, this.#nextSequence());
-      return { status: "kept", id };
+    const isKnown = this.#get("SELECT 1 FROM transactions WHERE id = ?", id) !== null;
+    if ("version" in transaction) return isKnown ? { status: "known", id } : this.#keepLater(id, bytes);
+    const { bodyHash } = transaction;
+    const isBody = body === null || (bodyHash !== null && this.#isBody(body, bodyHash));
+    if (isKnown) {
+      if (body && isBody) this.#keepBody(bodyHash!, body); // whoever told us of it first did not have it
+      return { status: "known", id };
     }
-    const isBody = body === null || (transaction.bodyHash !== null && this.#isBody(body, transaction.bodyHash));
     const why = isBody ? judge(transaction, this, now) : "WRONG_HASH";
     if (why === "SPENT_INPUT") this.#keepEvidence(transaction);
     if (why) return { status: "refused", id, why };
-    this.#apply(transaction, body);
+    this.#apply(transaction, bytes, body);
     return { status: "accepted", id };
   }
 
@@ -156,27 +169,28 @@ export class Store implements Facts {
     return this.#get<{ count: number }>("SELECT COUNT(*) AS count FROM mints WHERE lock = ?", lockBytes(lock))!.count;
   }
 
-  #keep(transaction: Transaction, body: Uint8Array | null): void {
+  #keep(transaction: Transaction, bytes: Uint8Array, body: Uint8Array | null): void {
     const { id, input, outputs, time, bodyHash } = transaction;
     const { script } = outputs[0]!;
     const record = recordOf(script);
     const before = record && this.view(record);
-    const height = before ? before.height + (script.op === "OP_DNET_JOIN" ? 0 : 1) : 0;
-    const bytes = encodeTransaction(transaction);
-    const place = [record, record && height, this.#nextSequence()];
-    this.#run("INSERT INTO transactions VALUES (?, ?, ?, ?, ?)", id, bytes, ...place);
+    // A join stands beside its invitation, whatever the owner has said since: replicas hear of it sooner or later.
+    const isJoin = script.op === "OP_DNET_JOIN";
+    const height = isJoin ? this.#heightOf(input!.transaction) : before ? before.height + 1 : 0;
+    this.#run(INSERT, id, bytes, record, record && height);
     for (const [i, output] of outputs.entries()) {
       this.#run("INSERT INTO outputs VALUES (?, ?, ?, ?, NULL)", id, i, encodeScript(output.script), time);
     }
     if (input) {
       const { transaction: spent, output } = input;
       this.#run("UPDATE outputs SET spent_by = ? WHERE transaction_id = ? AND output = ?", id, spent, output);
-      this.#run("DELETE FROM mints WHERE transaction_id = ?", spent);
+      // By the whole key: a creation is locked as its mint was. Tokens that nobody spends are many.
+      if (!before) this.#run("DELETE FROM mints WHERE lock = ? AND transaction_id = ?", lockBytes(script.lock), spent);
     }
-    if (bodyHash && body) this.#run("INSERT OR IGNORE INTO bodies VALUES (?, ?)", bodyHash, body);
+    if (bodyHash && body) this.#keepBody(bodyHash, body);
     if (!record) this.#run("INSERT INTO mints VALUES (?, ?)", lockBytes(script.lock), id);
     else if (!before) this.#begin(record, script, id);
-    else if (script.op !== "OP_DNET_JOIN") {
+    else if (!isJoin) {
       this.#run("UPDATE records SET head = ?, height = ? WHERE id = ?", id, height, record);
     }
     this.#mean(script, transaction);
@@ -231,18 +245,30 @@ export class Store implements Facts {
     const { count } = this.#get<{ count: number }>("SELECT COUNT(*) AS count FROM evidence")!;
     const spent = this.output(transaction.input!)!;
     // Anyone can write such a thing; only the key of what is spent can sign it.
-    const isProof = isWordOf(transaction, spent.script.lock);
-    if (count >= MAX_EVIDENCE || !isProof) return;
+    if (count >= MAX_EVIDENCE || !isWordOf(transaction, spent.script.lock)) return;
     const bytes = encodeTransaction(transaction);
     this.#run("INSERT OR IGNORE INTO evidence VALUES (?, ?, ?)", transaction.id, bytes, spent.spentBy);
   }
 
-  #isBody(body: Uint8Array, hash: Uint8Array): boolean {
-    return body.length <= MAX_BODY_BYTES && sameBytes(sha256(body), hash);
+  #keepLater(id: Uint8Array, bytes: Uint8Array): Verdict {
+    const sql = "SELECT COUNT(*) AS count FROM transactions WHERE substr(bytes, 1, 1) <> ?";
+    this.#later ??= this.#get<{ count: number }>(sql, Uint8Array.of(VERSION))!.count;
+    if (this.#later >= MAX_LATER) return { status: "refused", id, why: "TOO_MANY_LATER" };
+    this.#run(INSERT, id, bytes, null, null);
+    this.#later++;
+    return { status: "kept", id };
   }
 
-  #nextSequence(): number {
-    return this.#get<{ next: number }>("SELECT COALESCE(MAX(sequence), 0) + 1 AS next FROM transactions")!.next;
+  #heightOf(id: Uint8Array): number {
+    return this.#get<{ height: number }>("SELECT height FROM transactions WHERE id = ?", id)!.height;
+  }
+
+  #keepBody(hash: Uint8Array, body: Uint8Array): void {
+    this.#run("INSERT OR IGNORE INTO bodies VALUES (?, ?)", hash, body);
+  }
+
+  #isBody(body: Uint8Array, hash: Uint8Array): boolean {
+    return body.length <= MAX_BODY_BYTES && sameBytes(sha256(body), hash);
   }
 
   #get<Row>(sql: string, ...values: Value[]): Row | null {

@@ -24,6 +24,12 @@ class Peer {
   readonly told: number[] = [];
   refused = 0;
   isDropped = false;
+  /** Whether what it says comes from there, and by no relay. */
+  isThere = true;
+  isRelayed = false;
+  /** Whether it reads what it is told. */
+  reads = true;
+  unread = 0;
   at: Address;
   readonly channel: Channel;
   readonly #mux: Mux;
@@ -42,9 +48,16 @@ class Peer {
       get remote() {
         return { ...peer.at, socket: "server" };
       },
+      get stream() {
+        return { isFromRemote: peer.isThere };
+      },
+      get path() {
+        return { isRelayed: peer.isRelayed };
+      },
       send: (now: number, message: Uint8Array) => {
-        peer.#mux.receive(now, message);
-        return true;
+        if (peer.reads) peer.#mux.receive(now, message);
+        else peer.unread++;
+        return peer.reads;
       },
       destroy: (now: number) => {
         if (peer.isDropped) return;
@@ -168,4 +181,46 @@ test("a channel in another's name, of another protocol, or with noise on it gets
   const random = new SeededRandom(4);
   for (let i = 0; i < 500; i++) a.channel.send(0, i % 3, random.bytes(i % 80));
   expect(relay.counts.pairs).toBe(0);
+});
+
+test("OM-34 a peer's share is of all its connections together, and is given back with them", () => {
+  const { relay } = relaying();
+  const connections = Array.from({ length: 8 }, () => new Peer(relay, 1));
+  for (const [i, each] of connections.entries())
+    for (let k = 0; k < 16; k++) each.pair(true, k, new SeededRandom(1_000 + 16 * i + k).bytes(32));
+  expect(relay.counts.waiting).toBe(64);
+  for (const each of connections) each.leave();
+  const again = new Peer(relay, 1);
+  for (let k = 0; k < 65; k++) again.pair(true, k, new SeededRandom(5_000 + k).bytes(32));
+  expect([relay.counts.waiting, again.refused]).toEqual([64, 1]);
+});
+
+test("a peer that asks on and on and reads no answer is dropped before it fills the relay's memory", () => {
+  const { relay } = relaying();
+  const a = new Peer(relay, 1);
+  a.reads = false;
+  for (let i = 0; i < 5_000 && !a.isDropped; i++) a.pair(true, i, new SeededRandom(100 + i).bytes(32));
+  expect(a.isDropped).toBe(true);
+  expect(relay.counts).toEqual({ peers: 0, pairs: 0, waiting: 0 });
+});
+
+test("OM-34 nothing goes where a peer only says that it is, before it has sent from there", () => {
+  const { relay, pass } = relaying();
+  const [a, b] = [new Peer(relay, 1), new Peer(relay, 2)];
+  b.isThere = false; // a node named that address in the handshake
+  a.pair(true, 11);
+  b.pair(false, 22);
+  expect(pass(a.told[0]!, a.at)).toEqual([]);
+  expect(pass(b.told[0]!, b.at)).toEqual([{ to: a.at, id: 11, bytes: 30 }]);
+  expect(pass(a.told[0]!, a.at)).toEqual([{ to: b.at, id: 22, bytes: 30 }]);
+});
+
+test("OM-34 nothing is passed on to another relay: packets could go round between two", () => {
+  const { relay, pass } = relaying();
+  const [a, b] = [new Peer(relay, 1), new Peer(relay, 2)];
+  b.isRelayed = true;
+  a.pair(true, 11);
+  b.pair(false, 22);
+  expect(pass(b.told[0]!, b.at)).toEqual([]);
+  expect(pass(a.told[0]!, a.at)).toEqual([]);
 });

@@ -220,3 +220,17 @@ test("a connection that is not used is not asked for; one whose other end is gon
   wire.run(90_000);
   expect([a.lost, a.connection.isClosed]).toEqual([4, false]); // after 1 s, 1, 2 and 4 more
 });
+
+test("a way that a caller only names is asked by three times; who called asks by his own until it is answered, or is none", () => {
+  const wire = new Wire();
+  const [a, b] = wire.ends;
+  wire.say(a, "one");
+  wire.intercept = ({ to }) => to.host === EVIL.host;
+  const askedAt = ({ connection }: End) => {
+    const before = wire.sent.length;
+    connection.path.reached(wire.now, { socket: "client", to: EVIL });
+    wire.run(wire.now + 10_000);
+    return wire.sent.slice(before).filter(({ to }) => to.host === EVIL.host).length;
+  };
+  expect([askedAt(a), askedAt(b)]).toEqual([12, 3]);
+});

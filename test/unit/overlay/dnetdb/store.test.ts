@@ -7,7 +7,7 @@ import { keyHash, recordId } from "../../../../src/overlay/dnetdb/ids.ts";
 import { type Lock, lockTo } from "../../../../src/overlay/dnetdb/lock.ts";
 import type { Slot } from "../../../../src/overlay/dnetdb/operands.ts";
 import { MAX_UNSPENT_MINTS, REFUSALS } from "../../../../src/overlay/dnetdb/rules.ts";
-import { Store } from "../../../../src/overlay/dnetdb/store.ts";
+import { MAX_LATER, Store } from "../../../../src/overlay/dnetdb/store.ts";
 import {
   AMOUNT,
   draft,
@@ -309,7 +309,11 @@ test("replicas that hear the same in any order, some of it twice, end in the sam
         go(step(invite, script, { lock: lockOf(who), signers: [guest], output: 1 }));
       } else go(step(head, { op: "OP_DNET_POLICY", dnet }));
     }
-    const state = (db: Store) => [db.view(dnet), db.members(dnet), db.transactionsOf(dnet).length];
+    const state = (db: Store) => [
+      db.view(dnet),
+      db.members(dnet),
+      db.transactionsOf(dnet).map((bytes) => bytes.toHex()),
+    ];
     for (let replica = 0; replica < 3; replica++) {
       const database = new Database(":memory:");
       const db = new Store(database);
@@ -401,6 +405,35 @@ test("what a later version wrote is kept; what is no transaction is refused", ()
   const bytes = Uint8Array.of(9, 1, 2, 3);
   expect([db.accept(NOW, bytes, null).status, db.accept(NOW, bytes, null).status]).toEqual(["kept", "known"]);
   expect(db.accept(NOW, Uint8Array.of(1, 2, 3), null)).toMatchObject({ status: "refused", why: "MALFORMED" });
+});
+
+test("of later versions so many are kept: anyone can write them, and they cost nothing", () => {
+  const database = new Database(":memory:");
+  const later = (i: number) => Uint8Array.of(9, i >> 8, i);
+  const fill = (db: Store, from: number, to: number) => {
+    for (let i = from; i < to; i++) db.accept(NOW, later(i), null);
+  };
+  fill(new Store(database), 0, 10);
+  const db = new Store(database); // counts those that are there
+  fill(db, 10, MAX_LATER);
+  expect(db.accept(NOW, later(MAX_LATER), null)).toMatchObject({ status: "refused", why: "TOO_MANY_LATER" });
+  expect(db.accept(NOW, later(0), null).status).toBe("known");
+  expect(db.accept(NOW, encodeTransaction(mint()), null).status).toBe("accepted");
+});
+
+test("who tells a step without its body does not keep the body from us", () => {
+  const { db, create, dnet, say } = created();
+  const policy = step(create, { op: "OP_DNET_POLICY", dnet }, { bodyHash: sha256(Uint8Array.of(1, 2)) });
+  expect([say(policy, null), db.body(policy.bodyHash!)]).toEqual(["accepted", null]);
+  expect([say(policy, Uint8Array.of(1, 3)), db.body(policy.bodyHash!)]).toEqual(["known", null]);
+  expect([say(policy, Uint8Array.of(1, 2)), db.body(policy.bodyHash!)]).toEqual(["known", Uint8Array.of(1, 2)]);
+});
+
+test("DN-22 an IPv4 address has no second form, in which it could be given twice", () => {
+  const { create, dnet, say } = created();
+  const mapped = Uint8Array.of(...new Uint8Array(10), 0xff, 0xff, 10, 0, 0, 2);
+  const twice = step(create, { op: "OP_DNET_NODE", dnet, slot: { kind: "address", ip: mapped }, member: key(alice) });
+  expect(say(twice)).toBe("MALFORMED");
 });
 
 test("a store is found again as it was, and one of a later version is not touched", () => {
