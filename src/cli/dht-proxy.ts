@@ -11,6 +11,12 @@ export const dhtProxy = command({
     ...admissionOptions,
     host: { type: "string", placeholder: "IP", default: "0.0.0.0", description: "listen on this address" },
     port: { type: "string", placeholder: "N", default: "1776", description: "listen on this TCP port" },
+    name: {
+      type: "string",
+      isRepeated: true,
+      placeholder: "HOST",
+      description: "what clients call this machine in --via, where that is not an address of its own",
+    },
     "private-network": {
       type: "boolean",
       description: "carry to private addresses, too: for a DHT in a network of one's own",
@@ -23,11 +29,13 @@ export const dhtProxy = command({
     const admits = admissionOf(values);
     const port = parseIntegerOption("port", values.port, { least: 0, most: 65_535, example: 1776, what: "a port" });
     const stop = context.stopSignal();
-    const { host, "private-network": carriesPrivate } = values;
-    const proxy = new ProxyServer({ host, port, admits, carriesPrivate });
+    const { host, name: names, "private-network": carriesPrivate } = values;
+    const proxy = new ProxyServer({ host, port, admits, names, carriesPrivate });
     const facts = { schema: "dnet.dht-proxy/1", host, port: proxy.port };
     context.terminal.stdout.write(`${values.json ? JSON.stringify(facts) : `${host}:${proxy.port}`}\n`);
-    context.terminal.stderr.write(`carrying those admitted that say: --via ws://THIS_MACHINE:${proxy.port}\n`);
+    context.terminal.stderr.write(
+      `carrying those admitted that say: --via ws://${names[0] ?? "THIS_MACHINE"}:${proxy.port}\n`,
+    );
     await aborted(stop);
     await proxy.close();
   },

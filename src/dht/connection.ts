@@ -98,6 +98,11 @@ export class Connection implements Due {
   #waitingBytes = 0;
   #isEnding = false;
   #isFull = false;
+  /**
+   * Until the first packet comes from who called us, there is no more to send than our first frame: a handshake can name any address, and
+   * nobody has shown yet that it wants anything there.
+   */
+  #isHeld = false;
   #isPaused = false;
   #silentAt = Infinity;
   readonly #silentMs: number;
@@ -151,23 +156,30 @@ export class Connection implements Due {
     const keys = { sendKey, receiveKey, handshakeHash };
     const options = { random, isInitiator: this.isInitiator, keepAliveMs, messageCipher, ...keys };
     this.#channel = new SecretChannel(now, options, this.#ofChannel);
+    this.#isHeld = !this.isInitiator && this.stream.heardAt === -Infinity && !this.path.isRelayed;
+    if (!this.#isHeld) this.#release(now);
+    // What came early is heard last: whoever answers it must not overtake what waited.
+    for (const bytes of this.#early.splice(0)) this.#channel?.receive(now, bytes);
+    if (this.#hasEarlyEnd && !this.isClosed) this.owner.ended(now, this);
+  }
+
+  #release(now: number): void {
+    this.#isHeld = false;
+    const channel = this.#channel!;
     const wasFull = this.#isFull;
     this.#isFull = false; // or not, if this fills the stream
-    for (const message of this.#waiting.splice(0)) this.#channel.send(now, message);
+    for (const message of this.#waiting.splice(0)) channel.send(now, message);
     this.#waitingBytes = 0;
     if (this.isInitiator) this.owner.opened(now, this);
     if (this.#isEnding) this.#end(now);
     else if (wasFull && !this.#isFull) this.owner.writable(now, this);
-    // What came early is heard last: whoever answers it must not overtake what waited.
-    for (const bytes of this.#early.splice(0)) this.#channel?.receive(now, bytes);
-    if (this.#hasEarlyEnd && !this.isClosed) this.owner.ended(now, this);
   }
 
   /** One message, in order. False when that is enough for now: `writable` will say when it is not. */
   send(now: number, message: Uint8Array): boolean {
     if (this.isClosed || this.#isEnding) return false;
     this.path.used(now);
-    if (this.#channel) this.#channel.send(now, message);
+    if (this.#channel && !this.#isHeld) this.#channel.send(now, message);
     else {
       this.#waiting.push(message);
       this.#waitingBytes += message.length;
@@ -178,7 +190,7 @@ export class Connection implements Due {
 
   /** One message that may be lost; nothing before there is a path. */
   sendUnordered(now: number, message: Uint8Array): void {
-    if (!this.isClosed) this.#channel?.sendUnordered(now, message);
+    if (!this.isClosed && !this.#isHeld) this.#channel?.sendUnordered(now, message);
   }
 
   /** What has come so far is enough: the other side may fill our window, and then has to wait. */
@@ -196,7 +208,7 @@ export class Connection implements Due {
   end(now: number): void {
     if (this.isClosed || this.#isEnding) return;
     this.#isEnding = true;
-    if (this.stream.isConnected) this.#end(now);
+    if (this.stream.isConnected && !this.#isHeld) this.#end(now);
   }
 
   #end(now: number): void {
@@ -226,6 +238,7 @@ export class Connection implements Due {
 
   #read(now: number, bytes: Uint8Array): void {
     this.path.heard(now, bytes.length);
+    if (this.#isHeld) this.#release(now);
     if (this.#silentAt < Infinity) this.#silentAt = now + this.#silentMs;
     if (this.#channel) this.#channel.receive(now, bytes);
     else this.#early.push(bytes.slice());

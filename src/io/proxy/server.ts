@@ -15,6 +15,7 @@ import {
 } from "../../wire/proxy.ts";
 import type { DatagramSocket } from "../datagram-socket.ts";
 import { systemRandom } from "../entropy.ts";
+import { localHosts } from "../gateway/local-network.ts";
 import { openUdpSocket } from "../udp-socket.ts";
 import { isCarried, proxySignable } from "./carried.ts";
 
@@ -35,6 +36,11 @@ export interface ProxyOptions {
   /** TCP. 0 for a free one. */
   readonly port: number;
   readonly admits: (publicKey: Uint8Array) => boolean;
+  /**
+   * What clients call this machine, beside its own addresses: `HOST`, or `HOST:PORT`. A client signs the name that it asked for, and no
+   * other is taken: so a proxy that one of ours uses elsewhere cannot pass as that one here.
+   */
+  readonly names: readonly string[];
   /** Whether addresses that the internet does not route may be sent to: in a network of one's own. */
   readonly carriesPrivate: boolean;
 }
@@ -97,12 +103,26 @@ export class ProxyServer {
 
   #upgrade(request: Request, server: Server<Client>): Response | undefined {
     const random = systemRandom.bytes(CHALLENGE_BYTES);
-    const host = request.headers.get("host") ?? "";
+    const host = (request.headers.get("host") ?? "").toLowerCase();
+    if (!this.#isOurs(host)) {
+      const words = `This machine is not known as ${JSON.stringify(host)}; its operator can say so: dnet dht proxy --name\n`;
+      return new Response(words, { status: 421 });
+    }
     const data: Client = { random, host, sockets: new Map(), isAdmitted: false, late: null };
     if (server.upgrade(request, { data })) return undefined;
     return new Response("This carries the DHT's datagrams over WebSocket; see dnet dht proxy --help.\n", {
       status: 426,
     });
+  }
+
+  /** Whether `host`, as the request has it, is a name of ours. */
+  #isOurs(host: string): boolean {
+    const own = localHosts("0.0.0.0").concat("127.0.0.1", "localhost");
+    const names = [
+      ...own.map((name) => `${name}:${this.port}`),
+      ...this.#options.names.map((name) => name.toLowerCase()),
+    ];
+    return names.some((name) => host === name || host === `${name}:${this.port}`);
   }
 
   #opened(socket: Socket): void {

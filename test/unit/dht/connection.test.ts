@@ -130,6 +130,7 @@ test("OM-15 what waits beyond a mebibyte says so, and that there is room is told
 
 test("OM-15 an end that came before there was a path is heard after what was said before it", () => {
   const [a, b] = pair();
+  b.connection.stream.heardAt = 0; // the other side has shown that it is there, by a packet that b had to drop
   b.start();
   b.connection.send(0, text("all there is"));
   b.connection.end(0);
@@ -137,6 +138,29 @@ test("OM-15 an end that came before there was a path is heard after what was sai
   expect(a.told).toEqual([]);
   a.start();
   expect(a.told).toEqual(["opened", "all there is", "ended"]);
+});
+
+test("who is called says no more than its first frame until it has heard from who called: a handshake can name any address", () => {
+  const [a, b] = pair();
+  b.start();
+  for (let i = 0; i < 50; i++) b.connection.send(0, new Uint8Array(1_000));
+  b.connection.sendUnordered(0, text("beside"));
+  b.connection.end(0);
+  let bytes = 0;
+  for (let now = 0; now <= 20_000; now += 10) {
+    b.connection.advance(now);
+    b.udx.advance(now);
+    for (const { datagram } of b.udx.drain()) bytes += datagram.length;
+  }
+  expect(bytes).toBeLessThan(1_000); // the frame, and its repeats
+  const [c, d] = pair();
+  d.start();
+  d.connection.send(0, text("all there is"));
+  d.connection.end(0);
+  c.start();
+  run([c, d], 5_000);
+  expect(c.told).toEqual(["opened", "all there is", "ended"]);
+  expect(a.told).toEqual([]);
 });
 
 test("OM-15 each direction ends by itself; when both have, each side is told once and forgets it", () => {

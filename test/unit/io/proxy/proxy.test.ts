@@ -21,7 +21,7 @@ const known = Gateway.keyPair(new Uint8Array(32).fill(1));
 
 function serve({ port = 0, carriesPrivate = true } = {}): ProxyServer {
   const admits = (key: Uint8Array) => key.toHex() === known.publicKey.toHex();
-  return new ProxyServer({ host: "127.0.0.1", port, admits, carriesPrivate });
+  return new ProxyServer({ host: "127.0.0.1", port, admits, names: [], carriesPrivate });
 }
 
 const through = (proxy: ProxyServer, keyPair = known) =>
@@ -102,6 +102,20 @@ test("OM-40 who is not admitted, signs for another proxy, or says nonsense is sh
   expect(proxy.size).toBe(0);
   await proxy.close();
 }, 20_000);
+
+test("OM-40 a proxy answers to its own names alone, so that no other can pass on what a client signed for that", async () => {
+  const admits = () => true;
+  const proxy = new ProxyServer({ host: "127.0.0.1", port: 0, admits, names: ["Proxy.example"], carriesPrivate: true });
+  const ask = async (host: string) => (await fetch(`http://127.0.0.1:${proxy.port}/`, { headers: { host } })).status;
+  const { port } = proxy;
+  for (const host of [`127.0.0.1:${port}`, `localhost:${port}`, "proxy.example", `proxy.example:${port}`]) {
+    expect([host, await ask(host)]).toEqual([host, 426]); // and may go on by WebSocket
+  }
+  for (const host of ["evil.example", `evil.example:${port}`, "127.0.0.1:1", "proxy.example:1"]) {
+    expect([host, await ask(host)]).toEqual([host, 421]);
+  }
+  await proxy.close();
+});
 
 test("OM-40 a proxy is no way into its operator's own network, nor to anything but the DHT", async () => {
   const closedNetwork = serve({ carriesPrivate: false });
