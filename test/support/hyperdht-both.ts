@@ -1,7 +1,12 @@
 /** Nodes of both kinds, ours and the real hyperdht's: each kind in a process of its own, told the same things in the same words. */
-import { join } from "node:path";
 import type { Address } from "../../src/base/address.ts";
-import { type HyperdhtNode, type HyperdhtOptions, HyperdhtProcess, type ShortTimes } from "./hyperdht-process.ts";
+import {
+  type HyperdhtNode,
+  type HyperdhtOptions,
+  HyperdhtProcess,
+  PROGRAMS,
+  type ShortTimes,
+} from "./hyperdht-process.ts";
 
 export type Kind = "ours" | "theirs";
 export const KINDS = ["ours", "theirs"] as const;
@@ -11,7 +16,6 @@ export const BOTH_WAYS = [
   ["theirs", "ours"],
 ] as const;
 
-const GATEWAY = [process.execPath, join(import.meta.dir, "hyperdht-gateway.ts")];
 const REACHABLE = { ephemeral: false, firewalled: false };
 
 export interface Network {
@@ -31,8 +35,8 @@ export class BothKinds implements AsyncDisposable {
 
   /** In a network namespace if one is named. */
   static async start({ netns = null }: { readonly netns?: string | null } = {}): Promise<BothKinds> {
-    const started = [HyperdhtProcess.start({ netns, program: GATEWAY }), HyperdhtProcess.start({ netns })] as const;
-    return new BothKinds(...(await Promise.all(started)));
+    const [ours, theirs] = KINDS.map((kind) => HyperdhtProcess.start({ netns, program: PROGRAMS[kind] }));
+    return new BothKinds(await ours!, await theirs!);
   }
 
   /** A network that a node of the kind `first` begins and so many others join; all are ready and persistent. */

@@ -11,10 +11,13 @@ import {
   type GatewayOptions,
   type QuerySettings,
   type QueryStream,
+  type Relay,
   type Reply,
   type SecretSocket,
+  type ServerOptions,
 } from "../../src/index.ts";
 import type { Hex, HyperdhtOptions, QueryOptions, ShortTimes } from "./hyperdht-process.ts";
+import { ToldStreams } from "./told-streams.mjs";
 
 /** What a line may carry; a command takes from it what it needs. */
 interface Args {
@@ -41,15 +44,20 @@ interface Args {
   readonly retry?: boolean;
   readonly path: string;
   readonly server: string;
+  readonly relay: string;
   readonly stream: string;
-  readonly data: Hex;
   readonly echo?: boolean;
   readonly refuse?: boolean;
 }
 
 const HOST = "127.0.0.1";
 const gateways = new Map<string, { readonly gateway: Gateway; readonly host: string }>();
-const sockets = new Map<string, SecretSocket>();
+const relays = new Map<string, Relay>();
+const streams = new ToldStreams<SecretSocket>({
+  tell: write,
+  failureEvent: "failure",
+  remoteOf: ({ remoteAddress, path, trace }) => ({ ...remoteAddress, path, trace }),
+});
 
 const COMMANDS: { readonly [command: string]: (args: Args) => unknown } = {
   async create({ name, options = {}, bootstrapper = null, shorten = {} }) {
@@ -117,11 +125,11 @@ const COMMANDS: { readonly [command: string]: (args: Args) => unknown } = {
     return inTheirShape(await of(name).request(question, to, retries(retry)));
   },
 
-  async listen({ name, server, seed, echo = false, refuse = false }) {
+  async listen({ name, server, seed, echo = false, refuse = false, options }) {
     let accepted = 0;
-    const made = of(name).createServer({ firewall: () => refuse }, (socket) => {
+    const made = of(name).createServer({ ...(options as ServerOptions), firewall: () => refuse }, (socket) => {
       const stream = `${server}/${++accepted}`;
-      adopt(stream, socket, { echo });
+      streams.adopt(stream, socket, { echo });
       write({ event: "connection", name, server, stream, remotePublicKey: socket.remotePublicKey });
     });
     await made.listen(keyPair(seed));
@@ -129,32 +137,20 @@ const COMMANDS: { readonly [command: string]: (args: Args) => unknown } = {
   },
   async connect({ name, stream, publicKey, seed, options }) {
     const from = seed ? { keyPair: keyPair(seed) } : {};
-    const socket = of(name).connect(bytes(publicKey), { ...(options as ConnectSettings | undefined), ...from });
-    adopt(stream, socket);
+    const socket = of(name).connect(bytes(publicKey), { ...(options as ConnectSettings), ...from });
+    streams.adopt(stream, socket);
     await socket.opened;
     const { publicKey: ownKey, remotePublicKey, handshakeHash, remoteAddress } = socket;
     return { publicKey: ownKey, remotePublicKey, handshakeHash, remote: remoteAddress };
   },
-  async echo({ stream, data }) {
-    const socket = socketOf(stream);
-    const sent = bytes(data);
-    const chunks: Uint8Array[] = [];
-    let received = 0;
-    await new Promise<void>((resolve, reject) => {
-      const take = (chunk: Uint8Array) => {
-        chunks.push(chunk);
-        received += chunk.length;
-        if (received < sent.length) return;
-        socket.off("data", take);
-        resolve();
-      };
-      socket.on("data", take);
-      socket.once("close", () => reject(new Error(`it closed after ${received} of ${sent.length} bytes`)));
-      socket.write(sent);
-    });
-    return Buffer.concat(chunks);
+  async relay({ name, relay, seed, refuse = false }) {
+    const made = of(name).createRelay({ admits: () => !refuse });
+    await made.listen(keyPair(seed));
+    relays.set(relay, made);
+    return made.address();
   },
-  destroyStream: ({ stream }) => socketOf(stream).destroy(),
+  relayCounts: ({ relay }) => relays.get(relay)!.counts,
+  ...streams.commands,
 };
 
 process.on("uncaughtException", (error) => write({ event: "failure", message: error.stack }));
@@ -186,29 +182,6 @@ function of(name: string): Gateway {
   const found = gateways.get(name);
   if (!found) throw new Error(`no node is named ${name}`);
   return found.gateway;
-}
-
-function socketOf(stream: string): SecretSocket {
-  const found = sockets.get(stream);
-  if (!found) throw new Error(`no stream is named ${stream}`);
-  return found;
-}
-
-function adopt(stream: string, socket: SecretSocket, { echo = false } = {}): void {
-  sockets.set(stream, socket);
-  socket.on("failure", ({ code }) => write({ event: "stream-error", stream, code }));
-  socket.on("close", () => {
-    sockets.delete(stream);
-    write({ event: "stream-close", stream });
-  });
-  socket.on("end", () => {
-    if (echo) socket.end();
-    write({ event: "stream-end", stream });
-  });
-  socket.on("data", (data) => {
-    if (echo) socket.write(data);
-    else write({ event: "stream-data", stream, data });
-  });
 }
 
 function info(gateway: Gateway) {

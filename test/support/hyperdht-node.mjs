@@ -9,7 +9,9 @@
  */
 import { createSocket } from "node:dgram";
 import { createInterface } from "node:readline";
+import { Server as BlindRelay } from "blind-relay";
 import DHT from "hyperdht";
+import { ToldStreams } from "./told-streams.mjs";
 
 const NODE_EVENTS = [
   "listening",
@@ -31,7 +33,12 @@ const QUERIES = {
 
 const nodes = new Map();
 const servers = new Map();
-const streams = new Map();
+const relays = new Map();
+const streams = new ToldStreams({
+  tell: write,
+  failureEvent: "error",
+  remoteOf: ({ rawStream }) => ({ host: rawStream.remoteHost, port: rawStream.remotePort }),
+});
 
 const COMMANDS = {
   // Nodes
@@ -118,14 +125,14 @@ const COMMANDS = {
     return node._requestToPromise(request, { retry });
   },
 
-  // Connections. One keeps its name until it closes; what a server accepts is named for the server, and numbered.
+  // Connections; what a server accepts is named for the server, and numbered. `relayThrough` is the key of a blind relay
 
   async listen({ name, server, seed, echo = false, refuse = false, options = {} }) {
-    const made = nodeOf(name).createServer({ ...options, firewall: () => refuse });
+    const made = nodeOf(name).createServer({ ...relayedBy(options), firewall: () => refuse });
     let accepted = 0;
     made.on("connection", (stream) => {
       const label = `${server}/${++accepted}`;
-      adopt(label, stream, { echo });
+      streams.adopt(label, stream, { echo });
       write({ event: "connection", name, server, stream: label, remotePublicKey: stream.remotePublicKey });
     });
     await made.listen(keyPair(seed));
@@ -140,8 +147,8 @@ const COMMANDS = {
 
   async connect({ name, stream: label, publicKey, seed, options = {} }) {
     const from = seed ? { keyPair: keyPair(seed) } : {};
-    const stream = nodeOf(name).connect(bytes(publicKey), { ...options, ...from });
-    adopt(label, stream);
+    const stream = nodeOf(name).connect(bytes(publicKey), { ...relayedBy(options), ...from });
+    streams.adopt(label, stream);
     await new Promise((resolve, reject) => {
       stream.once("open", resolve).once("error", reject);
       stream.once("close", () => reject(new Error("it closed before it opened")));
@@ -151,30 +158,26 @@ const COMMANDS = {
     return { publicKey: ownKey, remotePublicKey, handshakeHash, remote: { host: remoteHost, port: remotePort } };
   },
 
-  write: ({ stream, data }) => void streamOf(stream).write(bytes(data)),
-  endStream: ({ stream }) => void streamOf(stream).end(),
-  destroyStream: ({ stream }) => void streamOf(stream).destroy(),
-
-  /** Writes to a stream whose other end echoes, and waits until as many bytes are back. */
-  async echo({ stream: label, data }) {
-    const stream = streamOf(label);
-    const sent = bytes(data);
-    const chunks = [];
-    let received = 0;
-    await new Promise((resolve, reject) => {
-      const take = (chunk) => {
-        chunks.push(chunk);
-        received += chunk.length;
-        if (received < sent.length) return;
-        stream.off("data", take);
-        resolve();
-      };
-      stream.on("data", take);
-      stream.once("close", () => reject(new Error(`it closed after ${received} of ${sent.length} bytes`)));
-      stream.write(sent);
+  /** A blind relay that listens under the key of `seed`, and carries everybody; with `refuse` nobody. */
+  async relay({ name, relay: label, seed, refuse = false }) {
+    const node = nodeOf(name);
+    const relay = new BlindRelay({ createStream: (options) => node.createRawStream({ ...options, framed: true }) });
+    const server = node.createServer({ shareLocalAddress: false, firewall: () => refuse }, (stream) => {
+      stream.on("error", () => {});
+      relay.accept(stream, { id: stream.remotePublicKey }).on("error", () => {});
     });
-    return Buffer.concat(chunks);
+    await server.listen(keyPair(seed));
+    relays.set(label, relay);
+    return server.address();
   },
+
+  /** Peers that are connected to a relay, and pairs that are joined. */
+  relayCounts({ relay }) {
+    const { sessions, pairings } = found(relays, relay, "relay").stats;
+    return { peers: sessions.active, pairs: pairings.active };
+  },
+
+  ...streams.commands,
 
   // Time, and what is inside
 
@@ -273,8 +276,8 @@ function nodeOf(name) {
   return found(nodes, name, "node");
 }
 
-function streamOf(label) {
-  return found(streams, label, "stream");
+function relayedBy({ relayThrough, ...options }) {
+  return { ...options, ...(relayThrough && { relayThrough: bytes(relayThrough) }) };
 }
 
 async function createBootstrapper({ host, port }, options) {
@@ -298,21 +301,4 @@ async function collect(query) {
   for await (const reply of query) replies.push(reply);
   const { closestNodes, successes, errors } = query;
   return { replies, closestNodes, successes, errors };
-}
-
-function adopt(label, stream, { echo = false } = {}) {
-  streams.set(label, stream);
-  stream.on("error", (error) => write({ event: "stream-error", stream: label, code: error.code ?? "ERROR" }));
-  stream.on("close", () => {
-    streams.delete(label);
-    write({ event: "stream-close", stream: label });
-  });
-  stream.on("end", () => {
-    if (echo) stream.end();
-    write({ event: "stream-end", stream: label });
-  });
-  stream.on("data", (data) => {
-    if (echo) stream.write(data);
-    else write({ event: "stream-data", stream: label, data });
-  });
 }

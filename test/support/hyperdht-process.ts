@@ -148,7 +148,11 @@ export class HyperdhtError extends Error {
   }
 }
 
-const PROGRAM = ["node", join(import.meta.dir, "hyperdht-node.mjs")];
+/** What speaks the lines: our gateways, and the real hyperdht. */
+export const PROGRAMS = {
+  ours: [process.execPath, join(import.meta.dir, "hyperdht-gateway.ts")],
+  theirs: ["node", join(import.meta.dir, "hyperdht-node.mjs")],
+} as const;
 const PATIENCE_MS = 2_000;
 
 export class HyperdhtProcess {
@@ -164,12 +168,12 @@ export class HyperdhtProcess {
   }
 
   /**
-   * Starts it, in a network namespace if one is named. It ends with this process at the latest: its stdin does. `program` may be
-   * another that speaks the same lines.
+   * Starts it, in a network namespace if one is named. It ends with this process at the latest: its stdin does. `program` is one of
+   * PROGRAMS, or another that speaks the same lines.
    */
   static async start({
     netns = null,
-    program = PROGRAM,
+    program = PROGRAMS.theirs,
   }: {
     readonly netns?: string | null;
     readonly program?: readonly string[];
@@ -380,6 +384,11 @@ export class HyperdhtNode {
     more: { seed?: Hex; options?: { readonly [name: string]: unknown } } = {},
   ): Promise<{ publicKey: Hex; remotePublicKey: Hex; handshakeHash: Hex; remote: Address }> {
     return this.call("connect", { stream, publicKey, ...more });
+  }
+
+  /** A blind relay under the key of `seed`: it carries everybody; with `refuse` nobody. */
+  relay(relay: string, seed: Hex, more: { refuse?: boolean } = {}): Promise<{ publicKey: Hex }> {
+    return this.call("relay", { relay, seed, ...more });
   }
 
   /** How long each query took in milliseconds, measured there; null for one that failed. */
