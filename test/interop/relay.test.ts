@@ -86,7 +86,7 @@ describe.skipIf(!hasNode)(`blind relays${needsNode}`, () => {
   }
 
   for (const relay of KINDS) {
-    test(`OM-34 a relay (${relay}) that is killed: what it alone carried ends at both ends, by an error`, async () => {
+    test.concurrent(`OM-34 a relay (${relay}) that is killed: what it alone carried ends at both ends, by an error`, async () => {
       const killed = KINDS.flatMap((client) => KINDS.map((server) => ({ client, server })));
       await Promise.all(
         killed.map(async (kinds) => {
@@ -101,7 +101,7 @@ describe.skipIf(!hasNode)(`blind relays${needsNode}`, () => {
       );
     }, 60_000);
 
-    test(`OM-34 a relay (${relay}) that admits nobody: no path, and an error that says so`, async () => {
+    test.concurrent(`OM-34 a relay (${relay}) that admits nobody: no path, and an error that says so`, async () => {
       await using relaying = await startRelay(relay, { refuse: true }).then((it) => ({
         ...it,
         ...disposing(it.process),

@@ -16,6 +16,7 @@ const RETRY_MS = [250, 1_000, 5_000, 15_000];
 /** What may wait to be sent. Full: datagrams are lost. */
 const MAX_WAITING_BYTES = 1 << 20;
 const MAX_SOCKETS = 65_536;
+const REFUSED = 1008; // RFC 6455 §7.4.1
 
 export interface ProxyLinkOptions {
   /** `ws://HOST:PORT` or `wss://HOST`. */
@@ -90,12 +91,13 @@ export class ProxyLink {
       const message = data instanceof ArrayBuffer ? decodeProxyMessage(new Uint8Array(data)) : null;
       if (message && socket === this.#webSocket) this.#receive(message);
     };
-    socket.onclose = () => this.#broken(socket);
+    socket.onclose = ({ code }) => this.#broken(socket, code);
     this.#webSocket = socket;
   }
 
-  #broken(socket: WebSocket): void {
+  #broken(socket: WebSocket, code: number): void {
     if (socket !== this.#webSocket) return;
+    if (code === REFUSED) for (const each of this.#sockets.values()) each.refuse("does not admit this key"); // those that wait
     this.#webSocket = null;
     this.#isReady = false;
     if (this.#isClosed) return;
