@@ -3,7 +3,8 @@
  * `punch`; specification §13.5.
  *
  * Differs: nothing goes to addresses that the peer only named. The reference probes those twice, and so whomever a peer likes. And a
- * random NAT that takes one port after another is probed where its next ports are: the peer's many sockets have those, one each.
+ * random NAT that takes one port after another is probed where its next ports are: the peer's many sockets have those, one each. Of one
+ * that takes any, twice as many ports a second are tried: one of 252 is right, so half of all punches take under 2 s instead of 4.
  */
 import type { Address } from "../base/address.ts";
 import { type Random, randomUint32 } from "../base/random.ts";
@@ -14,8 +15,11 @@ export type Reach = "near" | "far";
 
 const TRIES = 10;
 const TRY_EVERY_MS = 1_000;
-const SPRAY = 1_750;
-const SPRAY_EVERY_MS = 20;
+/** Both go on for 35 s, as the reference's do. */
+const PORTS_TRIED = 3_500;
+const PORT_EVERY_MS = 10;
+const SOCKET_PROBES = 1_750;
+const SOCKET_EVERY_MS = 20;
 const SOCKETS = 256;
 const SETTLE_MS = 100;
 const FIRST_PORT = 1_000;
@@ -88,11 +92,11 @@ export class Probing {
   }
 
   #toManyPorts(now: number): void {
-    if (this.#sent === SPRAY) return this.#end();
+    if (this.#sent === PORTS_TRIED) return this.#end();
     this.#sent++;
     const { socket, verified, probe } = this.#options;
     probe(socket, { host: verified[0]!.host, port: this.#likelyPort() }, "far");
-    this.#dueAt = now + SPRAY_EVERY_MS;
+    this.#dueAt = now + PORT_EVERY_MS;
   }
 
   /** Of a random NAT: in turn one of those that come next, if it takes them in sequence, and any. */
@@ -112,12 +116,12 @@ export class Probing {
   }
 
   #fromManySockets(now: number): void {
-    if (this.#sent === SPRAY) return this.#end();
+    if (this.#sent === SOCKET_PROBES) return this.#end();
     const { verified, probe } = this.#options;
     const reach = this.#sent < this.sockets.length ? "near" : "far";
     probe(this.sockets[this.#sent % this.sockets.length]!, verified[0]!, reach);
     this.#sent++;
-    this.#dueAt = now + SPRAY_EVERY_MS;
+    this.#dueAt = now + SOCKET_EVERY_MS;
   }
 
   #end(): void {
