@@ -5,16 +5,19 @@
 import { Database } from "bun:sqlite";
 import { chmodSync, existsSync, statSync } from "node:fs";
 import { DnetError } from "../base/error.ts";
-import { Store } from "../overlay/dnetdb/store.ts";
+import { STORE_ID_BYTES, Store } from "../overlay/dnetdb/store.ts";
 import { type Flaw, verifyStore } from "../overlay/dnetdb/verify.ts";
+import { systemRandom } from "./entropy.ts";
 
 /** How long another process of ours may hold it: a command waits for the daemon's step. */
 const BUSY_MS = 5_000;
 
 export interface DnetDbFile {
   readonly store: Store;
-  /** From the first transaction on; nothing is changed. */
-  verify(): Flaw[];
+  /** From the first transaction on; nothing is changed. `progress` is told of each. */
+  verify(progress?: (done: number, all: number) => void): Flaw[];
+  /** One in memory, for a record's past. */
+  emptyDatabase(): Database;
   close(): void;
 }
 
@@ -28,8 +31,13 @@ export function openDnetDb(path: string): DnetDbFile {
     database.run("PRAGMA synchronous = FULL");
     const { quick_check: check } = database.query("PRAGMA quick_check(1)").get() as { readonly quick_check: string };
     if (check !== "ok") throw damaged(path, check);
-    const store = new Store(database);
-    return { store, verify: () => verifyStore(database, new Database(":memory:")), close: () => database.close() };
+    const emptyDatabase = () => new Database(":memory:");
+    return {
+      store: new Store(database, systemRandom.bytes(STORE_ID_BYTES)),
+      verify: (progress) => verifyStore(database, emptyDatabase(), progress),
+      emptyDatabase,
+      close: () => database.close(),
+    };
   } catch (error) {
     database.close();
     throw error instanceof DnetError ? error : damaged(path, (error as Error).message, error);

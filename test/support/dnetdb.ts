@@ -1,6 +1,7 @@
 /** Keys, scripts and transactions of DNetDB, by seeds. */
 import { type KeyPair, keyPairFromSeed } from "../../src/crypto/ed25519.ts";
 import { sha256 } from "../../src/crypto/sha256.ts";
+import { EMPTY, encodeBody, encodeCreate } from "../../src/overlay/dnetdb/contents.ts";
 import { keyHash, recordId } from "../../src/overlay/dnetdb/ids.ts";
 import { type Lock, lockTo } from "../../src/overlay/dnetdb/lock.ts";
 import type { MemberReference, OperandKind, Slot } from "../../src/overlay/dnetdb/operands.ts";
@@ -36,6 +37,8 @@ export function anyOperand(random: SeededRandom, kind: OperandKind): unknown {
       const key: MemberReference = { kind: "key", publicKey: random.bytes(32) };
       return random.chance(0.3) ? tag() : key;
     }
+    case "key":
+      return random.bytes(32);
     case "epoch":
       return random.below(2 ** 32);
     default:
@@ -51,6 +54,14 @@ export function anyScript(random: SeededRandom, op: OpName, lock = anyLock(rando
   return { op, lock, ...Object.fromEntries(operands) } as Script;
 }
 
+/** Of a public dnet's creation, with the range 10.0.0.0/8. */
+export const CREATION_BODY = encodeBody({
+  epoch: null,
+  open: EMPTY,
+  admission: EMPTY,
+  members: encodeCreate({ name: "home", range4: { bits: 8, bytes: Uint8Array.of(10, 0, 0, 0) }, slotKey: null }),
+});
+
 export interface Step {
   readonly transaction: Transaction;
   readonly body: Uint8Array | null;
@@ -64,23 +75,23 @@ export function* stepsOf(seed: number): Generator<Step> {
   const body = random.bytes(300);
   let time = 1_790_000_000_000;
   let spent: Transaction | null = null;
-  const step = (script: { readonly op: OpName }, hasBody: boolean): Step => {
+  const step = (script: { readonly op: OpName }, own: Uint8Array | null): Step => {
     const unsigned = draft({
       time: time++,
       input: spent && { transaction: spent.id, output: 0 },
       outputs: [{ amount: AMOUNT, script: { ...script, lock } as Script }],
-      bodyHash: hasBody ? sha256(body) : null,
+      bodyHash: own && sha256(own),
     });
     spent = signTransaction(unsigned, owner);
-    return { transaction: spent, body: hasBody ? body : null };
+    return { transaction: spent, body: own };
   };
-  yield step({ op: "OP_MINT" }, false);
+  yield step({ op: "OP_MINT" }, null);
   const dnet = recordId(spent!.id);
-  yield step({ op: "OP_DNET_CREATE", dnet, name: "home" } as { op: OpName }, true);
-  for (let i = 0; ; i++) {
+  yield step({ op: "OP_DNET_CREATE", dnet, name: "home" } as { op: OpName }, CREATION_BODY);
+  for (let i = 1; ; i++) {
     const slot: Slot = { kind: "address", ip: Uint8Array.of(10, i >> 16, i >> 8, i) };
     const member: MemberReference = { kind: "key", publicKey: random.bytes(32) };
-    yield step({ op: "OP_DNET_NODE", dnet, slot, member } as { op: OpName }, true);
-    if (i % 3 === 2) yield step({ op: "OP_DNET_NODE_REMOVE", dnet, slot } as { op: OpName }, false);
+    yield step({ op: "OP_DNET_NODE", dnet, slot, member } as { op: OpName }, body);
+    if (i % 3 === 2) yield step({ op: "OP_DNET_NODE_REMOVE", dnet, slot } as { op: OpName }, null);
   }
 }

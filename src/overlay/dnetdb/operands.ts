@@ -4,6 +4,7 @@
  *   name    length u8 ‖ UTF-8; 0 for one that is sealed    the name; `-`
  *   slot    4 ‖ IPv4 | 6 ‖ IPv6 | 0 ‖ tag 16               the address; `tag:` and hex
  *   member  1 ‖ public key 32 | 0 ‖ tag 16                 z-base-32; `tag:` and hex
+ *   key     32 bytes                                       z-base-32
  *   epoch   u32                                            decimal
  *   moment  u64 ms since 1970; 0 for never                 decimal; `never`
  *   quota   u64 bytes; 0 for none                          decimal; `unlimited`
@@ -100,9 +101,16 @@ const member: Operand<MemberReference> = {
   parse(text) {
     const tag = parseTag(text);
     if (tag) return { kind: "tag", tag };
-    const publicKey = parsePublicKey(text);
-    return publicKey && formatPublicKey(publicKey) === text ? { kind: "key", publicKey } : undefined;
+    const publicKey = parseKey(text);
+    return publicKey && { kind: "key", publicKey };
   },
+};
+
+const key: Operand<Uint8Array> = {
+  write: (w, value) => w.fixed(value),
+  read: (r) => r.fixed(PUBLIC_KEY_BYTES).slice(),
+  format: formatPublicKey,
+  parse: parseKey,
 };
 
 const epoch: Operand<number> = {
@@ -125,7 +133,7 @@ function limit(word: string): Operand<number | null> {
   };
 }
 
-export const OPERANDS = { id, name, slot, member, epoch, moment: limit("never"), quota: limit("unlimited") };
+export const OPERANDS = { id, name, slot, member, key, epoch, moment: limit("never"), quota: limit("unlimited") };
 export type OperandKind = keyof typeof OPERANDS;
 export type OperandValue<Kind extends OperandKind> =
   (typeof OPERANDS)[Kind] extends Operand<infer Value> ? Value : never;
@@ -150,6 +158,11 @@ export function readU64(r: Reader): number | undefined {
 /** An IPv4 address in the form of IPv6 (RFC 4291 §2.5.5.2) would be a second form of the same address. */
 function isMapped(ip: Uint8Array): boolean {
   return ip.length === 16 && ip.every((byte, i) => i >= 12 || byte === (i < 10 ? 0 : 0xff));
+}
+
+function parseKey(text: string): Uint8Array | undefined {
+  const publicKey = parsePublicKey(text);
+  return publicKey && formatPublicKey(publicKey) === text ? publicKey : undefined;
 }
 
 function formatTag(tag: Uint8Array): string {

@@ -7,6 +7,8 @@
  * have several addresses.
  */
 import { compareBytes, sameBytes } from "../../base/bytes.ts";
+import type { Prefix } from "../../base/ip.ts";
+import { isInRange } from "./addresses.ts";
 import { keyHash, recordId } from "./ids.ts";
 import { type Lock, sameLock } from "./lock.ts";
 import type { Slot } from "./operands.ts";
@@ -19,6 +21,7 @@ export const REFUSALS = {
   WRONG_OUTPUTS: "an invitation has two outputs, everything else one",
   WRONG_INPUT: "a mint spends nothing, everything else one output",
   WRONG_BODY: "this op has a body, or must have none",
+  NO_BODY: "its body says what others are judged by, and is not here; it may come yet",
   WRONG_FORM: "a private dnet has tags for addresses and keys, a public one has them in clear",
   ABSURD_TIME: "its time is before that of what it spends, or far ahead of ours",
   UNKNOWN_INPUT: "what it spends is not here; it may come yet",
@@ -28,13 +31,14 @@ export const REFUSALS = {
   WRONG_ID: "a record's id is the hash of the transaction that its creation spends",
   WRONG_DESTINATION: "the output goes to another lock than its owner's",
   CLOSED: "the record is closed",
+  EXPIRED: "the invitation was over when this was signed",
+  OUT_OF_RANGE: "the address is not one of this dnet's",
   ADDRESS_TAKEN: "another member, or an invitation, has that address",
   ADDRESS_UNKNOWN: "nobody has that address",
   ATTACHED_TWICE: "that cloud or relay is attached already",
   NOT_ATTACHED: "that cloud or relay is not attached",
   NOT_AUTHORISED: "that dnet is not authorised",
   WRONG_EPOCH: "the epoch is not the one after the last",
-  TOO_MANY_MINTS: "this owner has enough unspent tokens",
   TOO_MANY_LATER: "enough of later versions is kept",
   UNSIGNED: "fewer keys of the lock have signed than it needs",
   WRONG_SIGNER: "a key has signed that the lock does not name",
@@ -44,15 +48,12 @@ export const REFUSALS = {
 export type Refusal = keyof typeof REFUSALS;
 
 /** How far ahead of our clock a signer's may be. */
-const MOST_AHEAD_MS = 2 * 3_600_000;
-/** Of one lock. Mints cost nothing, and each takes room for ever. */
-export const MAX_UNSPENT_MINTS = 16;
+export const MOST_AHEAD_MS = 2 * 3_600_000;
 
 /** An op without a body says all in its script. */
 const WITHOUT_BODY: ReadonlySet<OpName> = new Set([
   "OP_MINT",
   "OP_DNET_NODE_REMOVE",
-  "OP_DNET_OVX",
   "OP_DNET_OVX_REMOVE",
   "OP_DNET_TRANSFER",
   "OP_DNET_CLOSE",
@@ -72,6 +73,8 @@ export interface KnownOutput {
 export interface RecordFacts {
   readonly isPrivate: boolean;
   readonly epoch: number;
+  /** Of a public dnet's members; null where it has none, or it is sealed. */
+  readonly range4: Prefix | null;
 }
 
 /** What the rules need to know of everything that was accepted before. */
@@ -81,17 +84,15 @@ export interface Facts {
   hasSlot(dnet: Uint8Array, slot: Slot): boolean;
   isAttached(dnet: Uint8Array, ovx: Uint8Array): boolean;
   isAuthorised(ovx: Uint8Array, dnet: Uint8Array): boolean;
-  unspentMints(lock: Lock): number;
 }
 
-/** Null: it holds. `now`: ms since 1970. Signatures are looked at last, as they cost most. */
-export function judge(transaction: Transaction, facts: Facts, now: number): Refusal | null {
+/** Null: it holds. `now`: ms since 1970. `body`: null where it is not at hand. Signatures are looked at last, as they cost most. */
+export function judge(transaction: Transaction, body: Uint8Array | null, facts: Facts, now: number): Refusal | null {
   const { script } = transaction.outputs[0]!;
   const ofForm = judgeForm(transaction, script);
   if (ofForm) return ofForm;
   if (script.op === "OP_MINT") {
     if (transaction.time > now + MOST_AHEAD_MS) return "ABSURD_TIME";
-    if (facts.unspentMints(script.lock) >= MAX_UNSPENT_MINTS) return "TOO_MANY_MINTS";
     return judgeSignatures(transaction, script.lock);
   }
   const { input } = transaction;
@@ -99,17 +100,14 @@ export function judge(transaction: Transaction, facts: Facts, now: number): Refu
   if (!spent) return "UNKNOWN_INPUT";
   if (transaction.time < spent.time || transaction.time > now + MOST_AHEAD_MS) return "ABSURD_TIME";
   if (spent.spentBy) return "SPENT_INPUT";
-  return (
-    judgeStep(transaction, script, spent.script) ??
-    judgeMeaning(script, facts) ??
-    judgeSignatures(transaction, spent.script.lock)
-  );
+  return judgeStep(transaction, script, spent) ?? judgeMeaning(transaction, script, body, facts);
 }
 
-/** Whether who may spend what it spends has signed it, whatever it says: with another that spends the same, it is proof of two words. */
-export function isWordOf(transaction: Transaction, lock: Lock): boolean {
+/** Null: whoever may take this step from `spent` has signed it, whatever else was signed and whatever it means. */
+export function judgeWord(transaction: Transaction, spent: KnownOutput, now: number): Refusal | null {
   const { script } = transaction.outputs[0]!;
-  return judgeForm(transaction, script) === null && judgeSignatures(transaction, lock) === null;
+  if (transaction.time < spent.time || transaction.time > now + MOST_AHEAD_MS) return "ABSURD_TIME";
+  return judgeForm(transaction, script) ?? judgeStep(transaction, script, spent);
 }
 
 /** What can be seen without knowing anything else. */
@@ -126,8 +124,12 @@ function judgeForm({ outputs, input, bodyHash }: Transaction, script: Script): R
   return null;
 }
 
-/** Whether it may follow what it spends, and to whose lock it goes. */
-function judgeStep({ input }: Transaction, script: Script, spent: Script): Refusal | null {
+/** Whether it may follow what it spends, whether it goes to the right lock, and who has signed it. */
+function judgeStep(transaction: Transaction, script: Script, spent: KnownOutput): Refusal | null {
+  return judgePlace(transaction, script, spent.script) ?? judgeSignatures(transaction, spent.script.lock);
+}
+
+function judgePlace({ input, time }: Transaction, script: Script, spent: Script): Refusal | null {
   const from = spent.op;
   if (script.op === "OP_DNET_JOIN") {
     // The invitation's second output, which is not locked to the owner; the first one is for the owner's next step.
@@ -135,15 +137,17 @@ function judgeStep({ input }: Transaction, script: Script, spent: Script): Refus
     if (!sameBytes(spent.dnet, script.dnet)) return "WRONG_RECORD";
     if (!sameSlot(spent.slot, script.slot)) return "ADDRESS_UNKNOWN";
     const { member, lock } = script;
-    const isOwn = member.kind === "tag" || sameBytes(lock.keyHashes[0]!, keyHash(member.publicKey));
-    return isOwn && lock.keyHashes.length === 1 ? null : "WRONG_DESTINATION";
+    if (spent.expiresAt !== null && time > spent.expiresAt) return "EXPIRED";
+    // Where keys are sealed, the lock would tell whose it is; so it stays the invitation's.
+    const isOwn = member.kind === "tag" ? sameLock(lock, spent.lock) : sameLock(lock, lockOfKey(member.publicKey));
+    return isOwn ? null : "WRONG_DESTINATION";
   }
   if (from === "OP_DNET_CLOSE" || from === "OP_OVX_CLOSE") return "CLOSED";
   if (from === "OP_DNET_JOIN" || input!.output !== 0) return "WRONG_OP";
-  const isCreation = script.op === "OP_DNET_CREATE" || script.op === "OP_OVX_CREATE";
-  if (isCreation !== (from === "OP_MINT")) return "WRONG_OP";
+  const begins = isCreation(script.op);
+  if (begins !== (from === "OP_MINT")) return "WRONG_OP";
   const record = recordOf(script)!;
-  if (isCreation) {
+  if (begins) {
     if (!sameBytes(record, recordId(input!.transaction))) return "WRONG_ID";
   } else if (isOfDnet(script.op) !== isOfDnet(from)) return "WRONG_OP";
   else if (!sameBytes(record, recordOf(spent)!)) return "WRONG_RECORD";
@@ -151,14 +155,23 @@ function judgeStep({ input }: Transaction, script: Script, spent: Script): Refus
 }
 
 /** What it says, against what was said before. */
-function judgeMeaning(script: Script, facts: Facts): Refusal | null {
+function judgeMeaning(
+  { bodyHash }: Transaction,
+  script: Script,
+  body: Uint8Array | null,
+  facts: Facts,
+): Refusal | null {
   switch (script.op) {
+    case "OP_DNET_CREATE":
+      // Every replica judges a public dnet's addresses by it. What is no creation's body says that it has no range.
+      return script.name !== null && bodyHash && !body ? "NO_BODY" : null;
     case "OP_DNET_NODE":
     case "OP_DNET_INVITE": {
       const { dnet, slot } = script;
       const record = facts.record(dnet)!;
       const forms = script.op === "OP_DNET_NODE" ? [slot.kind, script.member.kind] : [slot.kind];
       if (forms.some((form) => (form === "tag") !== record.isPrivate)) return "WRONG_FORM";
+      if (slot.kind === "address" && !isInRange(dnet, record.range4, slot.ip)) return "OUT_OF_RANGE";
       return facts.hasSlot(dnet, slot) ? "ADDRESS_TAKEN" : null;
     }
     case "OP_DNET_JOIN":
@@ -189,10 +202,19 @@ function judgeSignatures(transaction: Transaction, { needed, keyHashes }: Lock):
   return signatures.every((signature) => isSignedBy(transaction, signature)) ? null : "FORGED";
 }
 
+function lockOfKey(publicKey: Uint8Array): Lock {
+  return { needed: 1, keyHashes: [keyHash(publicKey)] };
+}
+
 /** The record that a script is a step of; null for a mint. */
 export function recordOf(script: Script): Uint8Array | null {
   if (script.op === "OP_MINT") return null;
   return isOfDnet(script.op) ? (script as { dnet: Uint8Array }).dnet : (script as { ovx: Uint8Array }).ovx;
+}
+
+/** A creation, of either kind, begins a record. */
+export function isCreation(op: OpName): boolean {
+  return op === "OP_DNET_CREATE" || op === "OP_OVX_CREATE";
 }
 
 export function isOfDnet(op: OpName): boolean {

@@ -5,33 +5,63 @@ import { DnetError } from "../../base/error.ts";
 /** Each brings a store from one version to the next; the first makes it. Never changed once released, only added to. */
 const MIGRATIONS: readonly string[] = [
   `
-  -- Every transaction that was accepted, or is of a version that we do not know; record and height are null for mints and the unknown.
+  -- This store's own name, by which other replicas know how far they have read it.
+  CREATE TABLE identity (store BLOB NOT NULL);
+  -- Every transaction that was accepted. Its place: the record that it is of (a mint: that it can begin), the height (a mint: -1; a join: its
+  -- invitation's), the kind (0 mint, 1 step, 2 join, 3 of a later version). It stands (1), or has lost to another that spends the same, or
+  -- follows one that has (0). Parent: the transaction that it spends from; body: the hash. Sequence: the order in which they got
+  -- the place that they have.
   CREATE TABLE transactions (
-    sequence INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL, record BLOB, height INTEGER
+    sequence INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, record BLOB, height INTEGER, kind INTEGER NOT NULL,
+    stands INTEGER NOT NULL, parent BLOB, body BLOB, bytes BLOB NOT NULL
   );
-  CREATE INDEX transactions_of_record ON transactions (record, height);
-  CREATE TABLE outputs (
-    transaction_id BLOB, output INTEGER, script BLOB NOT NULL, time INTEGER NOT NULL, spent_by BLOB,
-    PRIMARY KEY (transaction_id, output)
-  ) WITHOUT ROWID;
-  CREATE TABLE mints (lock BLOB, transaction_id BLOB, PRIMARY KEY (lock, transaction_id)) WITHOUT ROWID;
-  -- The head is the transaction whose first output the record's next step spends.
+  CREATE INDEX transactions_by_place ON transactions (record, height, kind);
+  CREATE INDEX transactions_that_lost ON transactions (record) WHERE stands = 0;
+  CREATE INDEX transactions_of_later_versions ON transactions (kind) WHERE kind = 3;
+  -- What follows from those that stand. The head is the step whose first output the next one spends. What is not of the chain (joins, losers,
+  -- statements) is in a digest: the exclusive or of what each is known by. Changed is the newest sequence of all; bytes is what all of it takes.
   CREATE TABLE records (
-    id BLOB PRIMARY KEY, name TEXT, is_dnet INTEGER NOT NULL, head BLOB NOT NULL, height INTEGER NOT NULL,
-    epoch INTEGER NOT NULL, is_closed INTEGER NOT NULL
+    id BLOB PRIMARY KEY, name TEXT, is_dnet INTEGER NOT NULL, lock BLOB NOT NULL, head BLOB NOT NULL, height INTEGER NOT NULL,
+    epoch INTEGER NOT NULL, is_closed INTEGER NOT NULL, range TEXT, key BLOB, digest BLOB NOT NULL, changed INTEGER NOT NULL,
+    bytes INTEGER NOT NULL
   ) WITHOUT ROWID;
-  -- Addresses that are taken, in binary as scripts have them: by members, or (member null) by invitations.
+  CREATE INDEX records_by_change ON records (changed);
+  CREATE INDEX records_by_lock ON records (lock);
+  CREATE INDEX records_by_name ON records (name);
+  -- Addresses that are taken, in binary as scripts have them: by members, or (member null) by invitations; and by which transaction.
   CREATE TABLE slots (
-    dnet BLOB, slot BLOB, member BLOB, invitation BLOB, PRIMARY KEY (dnet, slot)
+    dnet BLOB, slot BLOB, member BLOB, invitation BLOB, set_by BLOB NOT NULL, PRIMARY KEY (dnet, slot)
   ) WITHOUT ROWID;
-  CREATE INDEX slots_of_members ON slots (dnet, member);
-  CREATE TABLE attachments (dnet BLOB, ovx BLOB, PRIMARY KEY (dnet, ovx)) WITHOUT ROWID;
+  CREATE INDEX slots_by_member ON slots (dnet, member);
+  CREATE TABLE attachments (
+    dnet BLOB, ovx BLOB, since INTEGER, until INTEGER, set_by BLOB NOT NULL, PRIMARY KEY (dnet, ovx, since)
+  ) WITHOUT ROWID;
   CREATE TABLE authorisations (
-    ovx BLOB, dnet BLOB, expires_at INTEGER, quota_bytes INTEGER, PRIMARY KEY (ovx, dnet)
+    ovx BLOB, dnet BLOB, expires_at INTEGER, quota_bytes INTEGER, set_by BLOB NOT NULL, PRIMARY KEY (ovx, dnet)
   ) WITHOUT ROWID;
+  -- Steps whose body says what is so now, beside those of slots and attachments: the creation, every key, the newest policy and update.
+  CREATE TABLE settings (record BLOB, op INTEGER, set_by BLOB, PRIMARY KEY (record, op, set_by)) WITHOUT ROWID;
+  -- Every key that a cloud or relay has had: its statements of then still hold.
+  CREATE TABLE ovx_keys (ovx BLOB, key BLOB, PRIMARY KEY (ovx, key)) WITHOUT ROWID;
   CREATE TABLE bodies (hash BLOB PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;
-  -- A second transaction that spends what was spent: proof that its signer has said two things.
-  CREATE TABLE evidence (transaction_id BLOB PRIMARY KEY, bytes BLOB NOT NULL, accepted BLOB NOT NULL) WITHOUT ROWID;
+  -- What clouds say that they have accepted: the newest statement of each about the chain of a record, and one about each join and loser.
+  CREATE TABLE statements (
+    transaction_id BLOB, ovx BLOB, record BLOB NOT NULL, block INTEGER NOT NULL, sequence INTEGER NOT NULL,
+    bytes BLOB NOT NULL, PRIMARY KEY (transaction_id, ovx)
+  ) WITHOUT ROWID;
+  CREATE INDEX statements_by_record ON statements (record, ovx);
+  -- Block headers of clouds: all of our own, the newest of others.
+  CREATE TABLE headers (ovx BLOB, height INTEGER, size INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (ovx, height)) WITHOUT ROWID;
+  -- Two headers of one cloud that cannot both be.
+  CREATE TABLE forked_clouds (ovx BLOB PRIMARY KEY, one BLOB NOT NULL, other BLOB NOT NULL) WITHOUT ROWID;
+  -- The tree of a cloud that this machine is: its leaves, and the hashes of its complete subtrees.
+  CREATE TABLE log (ovx BLOB, position INTEGER, transaction_id BLOB NOT NULL, PRIMARY KEY (ovx, position)) WITHOUT ROWID;
+  CREATE UNIQUE INDEX log_by_transaction ON log (transaction_id, ovx);
+  -- How far it has come through the transactions here, by their sequence.
+  CREATE TABLE sealed (ovx BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE log_nodes (ovx BLOB, level INTEGER, position INTEGER, hash BLOB NOT NULL, PRIMARY KEY (ovx, level, position)) WITHOUT ROWID;
+  -- How far we have read the logs of other replicas.
+  CREATE TABLE cursors (name BLOB PRIMARY KEY, sequence INTEGER NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;
   `,
 ];
 
@@ -39,14 +69,11 @@ const MIGRATIONS: readonly string[] = [
 export function migrate(database: Database): void {
   const { user_version: version } = database.query("PRAGMA user_version").get() as { user_version: number };
   if (version > MIGRATIONS.length) {
-    throw new DnetError(
-      "STORE_TOO_NEW",
-      `the store is of version ${version}; this dnet knows up to ${MIGRATIONS.length}`,
-      {
-        failure: "configuration",
-        hint: "update dnet",
-      },
-    );
+    const known = MIGRATIONS.length;
+    throw new DnetError("STORE_TOO_NEW", `the store is of version ${version}; this dnet knows up to ${known}`, {
+      failure: "configuration",
+      hint: "update dnet",
+    });
   }
   const bring = database.transaction((from: number) => {
     for (const migration of MIGRATIONS.slice(from)) database.run(migration);

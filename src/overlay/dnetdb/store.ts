@@ -1,75 +1,95 @@
 /**
- * What a replica keeps, in SQLite: every transaction that it accepted, and the answers to what the roles ask. A transaction is accepted in
- * one step of the database, or not at all; what it was accepted by is `rules.ts`, and the tables are `schema.ts`.
+ * What a replica keeps, in SQLite: every transaction that it accepted, and what follows from them. One is accepted in one step of the
+ * database, or not at all; what it is held against is `rules.ts`, what follows `state.ts`, the tables `schema.ts`.
+ * What becomes of two that spend the same is `rivals.ts`.
  */
-import type { Database, Statement } from "bun:sqlite";
+import type { Database } from "bun:sqlite";
 import { sameBytes } from "../../base/bytes.ts";
+import type { KeyPair } from "../../crypto/ed25519.ts";
 import { sha256 } from "../../crypto/sha256.ts";
-import { Reader } from "../../wire/reader.ts";
-import { Writer } from "../../wire/writer.ts";
-import { type Lock, writeLock } from "./lock.ts";
-import { type MemberReference, OPERANDS, type OperandValue, type Slot } from "./operands.ts";
-import {
-  type Facts,
-  isOfDnet,
-  isWordOf,
-  judge,
-  type KnownOutput,
-  type RecordFacts,
-  type Refusal,
-  recordOf,
-} from "./rules.ts";
+import { CloudLog } from "./cloud-log.ts";
+import { MAX_BODY_BYTES } from "./contents.ts";
+import type { Lock } from "./lock.ts";
+import type { MemberReference, Slot } from "./operands.ts";
+import { Kind, Places, type Row, Standing } from "./places.ts";
+import { Rivals } from "./rivals.ts";
+import { type Facts, judge, judgeWord, type KnownOutput, type RecordFacts, type Refusal } from "./rules.ts";
 import { migrate } from "./schema.ts";
-import { decodeScript, encodeScript, type Script } from "./script.ts";
-import {
-  decodeTransaction,
-  encodeTransaction,
-  type OutputReference,
-  type Transaction,
-  VERSION,
-} from "./transaction.ts";
+import type { OpName } from "./script.ts";
+import { Sql } from "./sql.ts";
+import { type Authorisation, type RecordView, type SlotView, State } from "./state.ts";
+import { decodeTransaction, type OutputReference, type Transaction } from "./transaction.ts";
+import type { Block } from "./witness.ts";
+import { type StatementVerdict, Witnesses } from "./witnesses.ts";
 
-/** Larger than any list of members or policy of the sizes that dnet is made for. */
-export const MAX_BODY_BYTES = 1 << 20;
-/** Proofs that an owner has said two things: one is enough, and a few more do no harm. Full: further ones are not kept. */
-const MAX_EVIDENCE = 1_024;
-const INSERT = "INSERT INTO transactions (id, bytes, record, height) VALUES (?, ?, ?, ?)";
 /** Transactions of later versions: anyone can write them, for nothing. Full: further ones are refused. */
 export const MAX_LATER = 1_024;
+export const STORE_ID_BYTES = 16;
 
 export type Verdict =
   | { readonly status: "accepted" | "known"; readonly id: Uint8Array }
   /** Of a later version: kept, and not applied. */
   | { readonly status: "kept"; readonly id: Uint8Array }
-  | { readonly status: "refused"; readonly id: Uint8Array | null; readonly why: Refusal | "MALFORMED" | "WRONG_HASH" };
+  /** Its signer has said two things, and the other one stands: kept as evidence. */
+  | { readonly status: "lost"; readonly id: Uint8Array; readonly why: "SPENT_INPUT" }
+  | { readonly status: "refused"; readonly id: Uint8Array | null; readonly why: StoreRefusal };
 
-export interface RecordView {
-  readonly id: Uint8Array;
-  /** Null when it is sealed. */
-  readonly name: string | null;
-  readonly isDnet: boolean;
-  /** The transaction that its next step spends. */
-  readonly head: Uint8Array;
-  /** Steps since the creation, which is 0. */
+export type StoreRefusal = Refusal | "MALFORMED" | "WRONG_HASH";
+
+/** How far a record has come here, to be compared with another replica's. */
+export interface RecordHead {
+  readonly record: Uint8Array;
   readonly height: number;
-  readonly epoch: number;
-  readonly isClosed: boolean;
+  readonly head: Uint8Array;
+  /** 16 bytes: of what is not of the chain; equal where the same joins, losers and statements are here. */
+  readonly digest: Uint8Array;
+  /** Where this store's log has its last change. */
+  readonly changed: number;
+}
+
+/** A transaction as it is passed on. */
+export interface KeptTransaction {
+  readonly id: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly height: number;
+  /** The hash of its body; null when it has none. */
+  readonly body: Uint8Array | null;
+  /** Its place in this store's log. */
+  readonly sequence: number;
 }
 
 export class Store implements Facts {
-  readonly #database: Database;
-  readonly #statements = new Map<string, Statement>();
-  readonly #apply: (transaction: Transaction, bytes: Uint8Array, body: Uint8Array | null) => void;
-  /** How many of later versions are here; counted when one comes. */
-  #later: number | null = null;
+  readonly state: State;
+  readonly witnesses: Witnesses;
+  /** Of a cloud that this machine is. */
+  readonly log: CloudLog;
+  readonly #sql: Sql;
+  readonly #places: Places;
+  readonly #rivals: Rivals;
 
-  /** Makes the tables where there are none. Throws DnetError for a store of a later version. */
-  constructor(database: Database) {
+  /** Makes the tables where there are none; `newId` names a store that is made now. Throws DnetError for one of a later version. */
+  constructor(database: Database, newId: Uint8Array = new Uint8Array(STORE_ID_BYTES)) {
     migrate(database);
-    this.#database = database;
-    this.#apply = database.transaction((transaction: Transaction, bytes: Uint8Array, body: Uint8Array | null) =>
-      this.#keep(transaction, bytes, body),
-    );
+    this.#sql = new Sql(database);
+    this.state = new State(this.#sql);
+    this.#places = new Places(this.#sql);
+    const next = () => this.#places.next();
+    this.witnesses = new Witnesses(this.#sql, this.state, next, (record) => this.#rivals.settle(record));
+    this.log = new CloudLog(this.#sql, this.witnesses);
+    const { state, witnesses } = this;
+    const body = (hash: Uint8Array) => this.body(hash);
+    this.#rivals = new Rivals({ sql: this.#sql, places: this.#places, state, witnesses, facts: this, body });
+    if (!this.#sql.has("SELECT 1 FROM identity")) this.#sql.run("INSERT INTO identity VALUES (?)", newId);
+  }
+
+  /** 16 bytes: other replicas know by it how far they have read this one. */
+  get id(): Uint8Array {
+    return this.#sql.get<{ store: Uint8Array }>("SELECT store FROM identity")!.store;
+  }
+
+  /** The newest place in this store's log: it counts every change of a record. */
+  get sequence(): number {
+    return this.#places.sequence;
   }
 
   /** `now`: ms since 1970. `body`: what the transaction has beside the chain; null when it has none, or that is not at hand. */
@@ -77,249 +97,262 @@ export class Store implements Facts {
     const transaction = decodeTransaction(bytes);
     if (!transaction) return { status: "refused", id: null, why: "MALFORMED" };
     const { id } = transaction;
-    const isKnown = this.#get("SELECT 1 FROM transactions WHERE id = ?", id) !== null;
+    const isKnown = this.#sql.has("SELECT 1 FROM transactions WHERE id = ?", id);
     if ("version" in transaction) return isKnown ? { status: "known", id } : this.#keepLater(id, bytes);
     const { bodyHash } = transaction;
-    const isBody = body === null || (bodyHash !== null && this.#isBody(body, bodyHash));
+    const isBody = body === null || (bodyHash !== null && isBodyOf(body, bodyHash));
     if (isKnown) {
-      if (body && isBody) this.#keepBody(bodyHash!, body); // whoever told us of it first did not have it
+      if (body && isBody) this.#keepBody(bodyHash!, body, this.#places.row(id)!.record); // whoever told us of it first did not have it
       return { status: "known", id };
     }
-    const why = isBody ? judge(transaction, this, now) : "WRONG_HASH";
-    if (why === "SPENT_INPUT") this.#keepEvidence(transaction);
+    const why = isBody ? judge(transaction, body, this, now) : "WRONG_HASH";
+    if (why === "SPENT_INPUT") return this.#contend(now, transaction, bytes, body);
     if (why) return { status: "refused", id, why };
-    this.#apply(transaction, bytes, body);
+    this.atomically(() => {
+      const place = this.#places.placeOf(transaction);
+      this.#places.insert(transaction, bytes, place, Standing.stands);
+      this.state.apply(transaction, body, place.height, this.sequence);
+      this.state.grow(place.record, bytes.length);
+      if (body) this.#keepBody(bodyHash!, body, place.record);
+    });
     return { status: "accepted", id };
   }
 
-  view(id: Uint8Array): RecordView | null {
-    const row = this.#get<RecordRow>("SELECT * FROM records WHERE id = ?", id);
-    if (!row) return null;
-    const { name, head, height, epoch } = row;
-    return { id, name, isDnet: row.is_dnet === 1, head, height, epoch, isClosed: row.is_closed === 1 };
+  /** What a cloud says of a transaction that is here. It may decide which of two stands. */
+  acceptStatement(now: number, bytes: Uint8Array): StatementVerdict {
+    return this.atomically(() => this.witnesses.accept(now, bytes));
   }
 
-  /** Each with its key, once it has joined. */
-  members(dnet: Uint8Array): { readonly slot: Slot; readonly member: MemberReference | null }[] {
-    const rows = this.#all<SlotRow>("SELECT slot, member FROM slots WHERE dnet = ? ORDER BY slot", dnet);
-    return rows.map(({ slot, member }) => ({
-      slot: readOperand("slot", slot),
-      member: member && readOperand("member", member),
-    }));
+  /** Two blocks, proof that a cloud has no word. Returns whether that is new here. */
+  acceptFork(one: Block, other: Block): boolean {
+    return this.atomically(() => this.witnesses.acceptFork(one, other));
   }
 
-  /** A member's addresses; none for who is none. */
-  slotsOf(dnet: Uint8Array, member: MemberReference): Slot[] {
-    const sql = "SELECT slot FROM slots WHERE dnet = ? AND member = ? ORDER BY slot";
-    return this.#all<SlotRow>(sql, dnet, operand("member", member)).map(({ slot }) => readOperand("slot", slot));
+  /** A block of what was accepted since the cloud's last, signed; null when there is nothing new. */
+  seal(now: number, ovx: Uint8Array, keyPair: KeyPair): Block | null {
+    return this.atomically(() => this.log.seal(now, ovx, keyPair));
   }
+
+  /** A body that says what is so now in that record, and was not here. */
+  acceptBody(record: Uint8Array, body: Uint8Array): boolean {
+    if (body.length > MAX_BODY_BYTES) return false;
+    const hash = sha256(body);
+    const sql = `SELECT 1 FROM transactions WHERE id IN (${IN_USE}) AND body = ?`;
+    if (!this.#sql.has(sql, record, record, record, record, hash) || this.body(hash)) return false;
+    this.atomically(() => this.#keepBody(hash, body, record));
+    return true;
+  }
+
+  /** Many steps of the database as one: much faster, and all or nothing. */
+  atomically<Result>(work: () => Result): Result {
+    if (!this.#sql.isInside) this.#places.refresh();
+    try {
+      return this.#sql.atomically(work);
+    } catch (error) {
+      this.#places.refresh();
+      throw error;
+    }
+  }
+
+  // What is here
 
   /** Its bytes; null when it is not here. */
   transaction(id: Uint8Array): Uint8Array | null {
-    return this.#get<{ bytes: Uint8Array }>("SELECT bytes FROM transactions WHERE id = ?", id)?.bytes ?? null;
-  }
-
-  /** In the order in which they were accepted. */
-  transactionsOf(record: Uint8Array): Uint8Array[] {
-    const rows = this.#all<{ bytes: Uint8Array }>(
-      "SELECT bytes FROM transactions WHERE record = ? ORDER BY height, sequence",
-      record,
-    );
-    return rows.map(({ bytes }) => bytes);
+    return this.#sql.get<{ bytes: Uint8Array }>("SELECT bytes FROM transactions WHERE id = ?", id)?.bytes ?? null;
   }
 
   body(hash: Uint8Array): Uint8Array | null {
-    return this.#get<{ bytes: Uint8Array }>("SELECT bytes FROM bodies WHERE hash = ?", hash)?.bytes ?? null;
+    return this.#sql.get<{ bytes: Uint8Array }>("SELECT bytes FROM bodies WHERE hash = ?", hash)?.bytes ?? null;
   }
 
-  /** Transactions that were refused because what they spend was spent by `accepted`: their signer has said two things. */
-  evidence(): { readonly bytes: Uint8Array; readonly accepted: Uint8Array }[] {
-    return this.#all("SELECT bytes, accepted FROM evidence");
+  /** In the record's order: its mint, then each step, and right after an invitation whoever joined by it. */
+  transactionsOf(record: Uint8Array): Uint8Array[] {
+    return this.#places.standing(record).map(({ bytes }) => bytes);
+  }
+
+  /** Steps from a height on, lowest first; -1 is the mint. Joins are not among them. */
+  stepsOf(record: Uint8Array, fromHeight: number, limit: number): KeptTransaction[] {
+    const sql =
+      "SELECT id, bytes, height, body, sequence FROM transactions WHERE record = ? AND height >= ? AND kind < 2 AND stands = 1 ORDER BY height LIMIT ?";
+    return this.#sql.all<KeptTransaction>(sql, record, fromHeight, limit);
+  }
+
+  /** What is not of the chain, from that place of the log on: joins, and the losers of two that spend the same. */
+  besideOf(record: Uint8Array, since: number, limit: number): KeptTransaction[] {
+    const sql =
+      "SELECT id, bytes, height, body, sequence FROM transactions WHERE record = ? AND (kind = 2 OR stands = 0) AND sequence > ? ORDER BY sequence LIMIT ?";
+    return this.#sql.all<KeptTransaction>(sql, record, since, limit);
+  }
+
+  /** Transactions that lost to another that spends the same, and what follows from them: their signer has said two things. */
+  evidence(record: Uint8Array): Row[] {
+    return this.#places.lost(record);
+  }
+
+  /** Of one record; null when it is not here. */
+  headOf(record: Uint8Array): RecordHead | null {
+    return this.#sql.get<RecordHead>(`${HEAD} WHERE id = ?`, record);
+  }
+
+  /** Records that changed after that place of the log, in the order of their last change. */
+  changedSince(sequence: number, limit: number): RecordHead[] {
+    return this.#sql.all<RecordHead>(`${HEAD} WHERE changed > ? ORDER BY changed LIMIT ?`, sequence, limit);
+  }
+
+  /** Hashes of bodies that say what is so now, and are not here. */
+  missingBodies(record: Uint8Array, limit: number): Uint8Array[] {
+    const sql = `SELECT body FROM transactions WHERE id IN (${IN_USE}) AND body IS NOT NULL AND body NOT IN (SELECT hash FROM bodies) LIMIT ?`;
+    return this.#sql.all<{ body: Uint8Array }>(sql, record, record, record, record, limit).map(({ body }) => body);
+  }
+
+  /** Drops the bodies that say nothing of what is so now, and returns how many: the chain still verifies, its past can no more be read. */
+  collectBodies(): number {
+    return this.atomically(() => {
+      const before = this.#count("bodies");
+      this.#sql.run(`DELETE FROM bodies WHERE hash NOT IN (
+        SELECT body FROM transactions WHERE body IS NOT NULL AND id IN (
+          SELECT set_by FROM slots UNION SELECT invitation FROM slots UNION SELECT set_by FROM attachments WHERE until IS NULL UNION SELECT set_by FROM settings))`);
+      return before - this.#count("bodies");
+    });
+  }
+
+  /** What is kept of what clouds said about a record, from that place of the log on. */
+  statementsOf(record: Uint8Array, since: number): { readonly bytes: Uint8Array; readonly sequence: number }[] {
+    return this.witnesses.statements(record, since);
+  }
+
+  /** What a record takes, its bodies included; 0 for one that is not here. */
+  bytesOf(record: Uint8Array): number {
+    return this.state.bytesOf(record);
+  }
+
+  /** Of all records. Counts them: keep the result. */
+  usage(): { readonly records: number; readonly bytes: number } {
+    return this.#sql.get("SELECT COUNT(*) AS records, IFNULL(SUM(bytes), 0) AS bytes FROM records")!;
+  }
+
+  /** How many records this lock owns. */
+  recordsOfLock(lock: Lock): number {
+    return this.state.ownedBy(lock);
+  }
+
+  /** How far a log that goes by that name was read; 0 when it was not, or not for long. */
+  cursorOf(name: Uint8Array): number {
+    return this.#sql.get<{ sequence: number }>("SELECT sequence FROM cursors WHERE name = ?", name)?.sequence ?? 0;
+  }
+
+  keepCursor(now: number, name: Uint8Array, sequence: number): void {
+    this.#sql.run("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", name, sequence, now);
+    // Full: whoever was read longest ago is read from the start again.
+    const sql = "DELETE FROM cursors WHERE name NOT IN (SELECT name FROM cursors ORDER BY used DESC LIMIT ?)";
+    this.#sql.run(sql, MAX_CURSORS);
+  }
+
+  // Of its state
+
+  view(id: Uint8Array): RecordView | null {
+    return this.state.view(id);
+  }
+
+  slots(dnet: Uint8Array): SlotView[] {
+    return this.state.slots(dnet);
+  }
+
+  slotsOf(dnet: Uint8Array, member: MemberReference): Slot[] {
+    return this.state.slotsOf(dnet, member);
+  }
+
+  attached(dnet: Uint8Array): { readonly ovx: Uint8Array; readonly bytes: Uint8Array }[] {
+    return this.state.attached(dnet);
+  }
+
+  authorised(ovx: Uint8Array): Authorisation[] {
+    return this.state.authorised(ovx);
+  }
+
+  authorisation(ovx: Uint8Array, dnet: Uint8Array): Authorisation | null {
+    return this.state.authorisation(ovx, dnet);
+  }
+
+  /** The newest step of that op whose body says what is so now. */
+  latest(record: Uint8Array, op: OpName): Uint8Array | null {
+    return this.state.settings(record, op).at(-1) ?? null;
+  }
+
+  /** Every new key of a dnet, in the order of epochs. */
+  keySteps(dnet: Uint8Array): Uint8Array[] {
+    return this.state.settings(dnet, "OP_DNET_KEY");
   }
 
   // Facts
 
-  output({ transaction, output }: OutputReference): KnownOutput | null {
-    const row = this.#get<{ script: Uint8Array; time: number; spent_by: Uint8Array | null }>(
-      "SELECT script, time, spent_by FROM outputs WHERE transaction_id = ? AND output = ?",
-      transaction,
-      output,
-    );
-    return row && { script: decodeScript(row.script)!, time: row.time, spentBy: row.spent_by };
+  output({ transaction: id, output }: OutputReference): KnownOutput | null {
+    const row = this.#places.row(id);
+    if (!row || row.kind === Kind.later) return null;
+    const { outputs, time } = decodeTransaction(row.bytes) as Transaction;
+    const script = outputs[output]?.script;
+    if (!script) return null;
+    // Whatever follows one that does not stand is held against it alone.
+    const spentBy = row.stands === Standing.stands ? (this.#places.childOf(row, output)?.id ?? null) : id;
+    return { script, time, spentBy };
   }
 
   record(id: Uint8Array): RecordFacts | null {
-    const view = this.view(id);
-    return view && { isPrivate: view.name === null, epoch: view.epoch };
+    return this.state.facts(id);
   }
 
   hasSlot(dnet: Uint8Array, slot: Slot): boolean {
-    return this.#get("SELECT 1 FROM slots WHERE dnet = ? AND slot = ?", dnet, operand("slot", slot)) !== null;
+    return this.state.hasSlot(dnet, slot);
   }
 
   isAttached(dnet: Uint8Array, ovx: Uint8Array): boolean {
-    return this.#get("SELECT 1 FROM attachments WHERE dnet = ? AND ovx = ?", dnet, ovx) !== null;
+    return this.state.isAttached(dnet, ovx);
   }
 
   isAuthorised(ovx: Uint8Array, dnet: Uint8Array): boolean {
-    return this.#get("SELECT 1 FROM authorisations WHERE ovx = ? AND dnet = ?", ovx, dnet) !== null;
+    return this.state.authorisation(ovx, dnet) !== null;
   }
 
-  unspentMints(lock: Lock): number {
-    return this.#get<{ count: number }>("SELECT COUNT(*) AS count FROM mints WHERE lock = ?", lockBytes(lock))!.count;
-  }
-
-  #keep(transaction: Transaction, bytes: Uint8Array, body: Uint8Array | null): void {
-    const { id, input, outputs, time, bodyHash } = transaction;
-    const { script } = outputs[0]!;
-    const record = recordOf(script);
-    const before = record && this.view(record);
-    // A join stands beside its invitation, whatever the owner has said since: replicas hear of it sooner or later.
-    const isJoin = script.op === "OP_DNET_JOIN";
-    const height = isJoin ? this.#heightOf(input!.transaction) : before ? before.height + 1 : 0;
-    this.#run(INSERT, id, bytes, record, record && height);
-    for (const [i, output] of outputs.entries()) {
-      this.#run("INSERT INTO outputs VALUES (?, ?, ?, ?, NULL)", id, i, encodeScript(output.script), time);
-    }
-    if (input) {
-      const { transaction: spent, output } = input;
-      this.#run("UPDATE outputs SET spent_by = ? WHERE transaction_id = ? AND output = ?", id, spent, output);
-      // By the whole key: a creation is locked as its mint was. Tokens that nobody spends are many.
-      if (!before) this.#run("DELETE FROM mints WHERE lock = ? AND transaction_id = ?", lockBytes(script.lock), spent);
-    }
-    if (bodyHash && body) this.#keepBody(bodyHash, body);
-    if (!record) this.#run("INSERT INTO mints VALUES (?, ?)", lockBytes(script.lock), id);
-    else if (!before) this.#begin(record, script, id);
-    else if (!isJoin) {
-      this.#run("UPDATE records SET head = ?, height = ? WHERE id = ?", id, height, record);
-    }
-    this.#mean(script, transaction);
-  }
-
-  #begin(record: Uint8Array, script: Script, head: Uint8Array): void {
-    const { name } = script as { readonly name: string | null };
-    this.#run("INSERT INTO records VALUES (?, ?, ?, ?, 0, 0, 0)", record, name, isOfDnet(script.op) ? 1 : 0, head);
-  }
-
-  /** What the step changes of what the roles ask. */
-  #mean(script: Script, { id, input }: Transaction): void {
-    switch (script.op) {
-      case "OP_DNET_NODE": {
-        const { dnet, slot, member } = script;
-        return this.#run(
-          "INSERT INTO slots VALUES (?, ?, ?, NULL)",
-          dnet,
-          operand("slot", slot),
-          operand("member", member),
-        );
-      }
-      case "OP_DNET_INVITE":
-        return this.#run("INSERT INTO slots VALUES (?, ?, NULL, ?)", script.dnet, operand("slot", script.slot), id);
-      case "OP_DNET_JOIN": {
-        // Where the owner has taken the address back, whoever joins late joins nothing: in the record's order the removal came after.
-        const { dnet, slot, member } = script;
-        const set = "UPDATE slots SET member = ? WHERE dnet = ? AND slot = ? AND invitation = ?";
-        return this.#run(set, operand("member", member), dnet, operand("slot", slot), input!.transaction);
-      }
-      case "OP_DNET_NODE_REMOVE":
-        return this.#run("DELETE FROM slots WHERE dnet = ? AND slot = ?", script.dnet, operand("slot", script.slot));
-      case "OP_DNET_OVX":
-        return this.#run("INSERT INTO attachments VALUES (?, ?)", script.dnet, script.ovx);
-      case "OP_DNET_OVX_REMOVE":
-        return this.#run("DELETE FROM attachments WHERE dnet = ? AND ovx = ?", script.dnet, script.ovx);
-      case "OP_DNET_KEY":
-        return this.#run("UPDATE records SET epoch = ? WHERE id = ?", script.epoch, script.dnet);
-      case "OP_OVX_AUTH": {
-        const { ovx, dnet, expiresAt, quotaBytes } = script;
-        return this.#run("INSERT OR REPLACE INTO authorisations VALUES (?, ?, ?, ?)", ovx, dnet, expiresAt, quotaBytes);
-      }
-      case "OP_OVX_REVOKE":
-        return this.#run("DELETE FROM authorisations WHERE ovx = ? AND dnet = ?", script.ovx, script.dnet);
-      case "OP_DNET_CLOSE":
-      case "OP_OVX_CLOSE":
-        return this.#run("UPDATE records SET is_closed = 1 WHERE id = ?", recordOf(script));
-    }
-  }
-
-  #keepEvidence(transaction: Transaction): void {
-    const { count } = this.#get<{ count: number }>("SELECT COUNT(*) AS count FROM evidence")!;
-    const spent = this.output(transaction.input!)!;
-    // Anyone can write such a thing; only the key of what is spent can sign it.
-    if (count >= MAX_EVIDENCE || !isWordOf(transaction, spent.script.lock)) return;
-    const bytes = encodeTransaction(transaction);
-    this.#run("INSERT OR IGNORE INTO evidence VALUES (?, ?, ?)", transaction.id, bytes, spent.spentBy);
+  /** What it spends is spent, or does not stand: it is kept beside, if its signer may say it, and may come to stand. */
+  #contend(now: number, transaction: Transaction, bytes: Uint8Array, body: Uint8Array | null): Verdict {
+    const { id, input, bodyHash } = transaction;
+    const why = judgeWord(transaction, this.output(input!)!, now);
+    if (why) return { status: "refused", id, why };
+    const place = this.#places.placeOf(transaction);
+    const row = this.atomically(() => {
+      if (!this.#rivals.makeRoom(place, id)) return null;
+      this.#places.insert(transaction, bytes, place, Standing.lost);
+      this.state.grow(place.record, bytes.length);
+      if (body) this.#keepBody(bodyHash!, body, place.record);
+      this.state.note(place.record, id, this.sequence);
+      this.#rivals.settle(place.record);
+      return this.#places.row(id);
+    });
+    if (!row) return { status: "refused", id, why: "SPENT_INPUT" };
+    return row.stands === Standing.stands ? { status: "accepted", id } : { status: "lost", id, why: "SPENT_INPUT" };
   }
 
   #keepLater(id: Uint8Array, bytes: Uint8Array): Verdict {
-    const sql = "SELECT COUNT(*) AS count FROM transactions WHERE substr(bytes, 1, 1) <> ?";
-    this.#later ??= this.#get<{ count: number }>(sql, Uint8Array.of(VERSION))!.count;
-    if (this.#later >= MAX_LATER) return { status: "refused", id, why: "TOO_MANY_LATER" };
-    this.#run(INSERT, id, bytes, null, null);
-    this.#later++;
+    if (this.#places.later() >= MAX_LATER) return { status: "refused", id, why: "TOO_MANY_LATER" };
+    this.atomically(() => this.#places.insertLater(id, bytes));
     return { status: "kept", id };
   }
 
-  #heightOf(id: Uint8Array): number {
-    return this.#get<{ height: number }>("SELECT height FROM transactions WHERE id = ?", id)!.height;
+  #keepBody(hash: Uint8Array, body: Uint8Array, record: Uint8Array): void {
+    if (this.#sql.has("SELECT 1 FROM bodies WHERE hash = ?", hash)) return;
+    this.#sql.run("INSERT INTO bodies VALUES (?, ?)", hash, body);
+    this.state.grow(record, body.length);
   }
 
-  #keepBody(hash: Uint8Array, body: Uint8Array): void {
-    this.#run("INSERT OR IGNORE INTO bodies VALUES (?, ?)", hash, body);
-  }
-
-  #isBody(body: Uint8Array, hash: Uint8Array): boolean {
-    return body.length <= MAX_BODY_BYTES && sameBytes(sha256(body), hash);
-  }
-
-  #get<Row>(sql: string, ...values: Value[]): Row | null {
-    return this.#prepared(sql).get(...values) as Row | null;
-  }
-
-  #all<Row>(sql: string, ...values: Value[]): Row[] {
-    return this.#prepared(sql).all(...values) as Row[];
-  }
-
-  #run(sql: string, ...values: Value[]): void {
-    this.#prepared(sql).run(...values);
-  }
-
-  #prepared(sql: string): Statement {
-    const known = this.#statements.get(sql);
-    if (known) return known;
-    const statement = this.#database.prepare(sql);
-    this.#statements.set(sql, statement);
-    return statement;
+  #count(table: "bodies"): number {
+    return this.#sql.get<{ count: number }>(`SELECT COUNT(*) AS count FROM ${table}`)!.count;
   }
 }
 
-type Value = Uint8Array | string | number | null;
-
-interface RecordRow {
-  readonly name: string | null;
-  readonly is_dnet: number;
-  readonly head: Uint8Array;
-  readonly height: number;
-  readonly epoch: number;
-  readonly is_closed: number;
-}
-
-interface SlotRow {
-  readonly slot: Uint8Array;
-  readonly member: Uint8Array | null;
-}
-
-function operand(kind: "slot" | "member", value: Slot | MemberReference): Uint8Array {
-  const w = new Writer();
-  OPERANDS[kind].write(w, value as never);
-  return w.finish();
-}
-
-function readOperand<Kind extends "slot" | "member">(kind: Kind, bytes: Uint8Array): OperandValue<Kind> {
-  return OPERANDS[kind].read(new Reader(bytes)) as OperandValue<Kind>;
-}
-
-function lockBytes(lock: Lock): Uint8Array {
-  const w = new Writer();
-  writeLock(w, lock);
-  return w.finish();
+const HEAD = "SELECT id AS record, height, head, digest, changed FROM records";
+const IN_USE =
+  "SELECT set_by FROM slots WHERE dnet = ? UNION SELECT invitation FROM slots WHERE dnet = ? UNION SELECT set_by FROM attachments WHERE dnet = ? AND until IS NULL UNION SELECT set_by FROM settings WHERE record = ?";
+const MAX_CURSORS = 1_024;
+function isBodyOf(body: Uint8Array, hash: Uint8Array): boolean {
+  return body.length <= MAX_BODY_BYTES && sameBytes(sha256(body), hash);
 }

@@ -7,6 +7,7 @@ import { sameBytes } from "../../base/bytes.ts";
 import { sha256 } from "../../crypto/sha256.ts";
 import { Store } from "./store.ts";
 import { decodeTransaction } from "./transaction.ts";
+import { decodeStatement } from "./witness.ts";
 
 /** What is wrong, and where: a table's name, and what it is about. */
 export interface Flaw {
@@ -14,68 +15,103 @@ export interface Flaw {
   readonly what: string;
 }
 
-/** What follows from the transactions, each with the columns that its rows are ordered by. */
+/** What follows from the transactions and statements: the columns that do, and those that the rows are ordered by. */
 const DERIVED = {
-  outputs: "transaction_id, output",
-  mints: "lock, transaction_id",
-  records: "id",
-  slots: "dnet, slot",
-  attachments: "dnet, ovx",
-  authorisations: "ovx, dnet",
+  // Which of those that do not stand were tried is no matter, nor in which order all came.
+  transactions: ["id, record, height, kind, stands = 1 AS stands, parent, body", "id"],
+  records: ["id, name, is_dnet, lock, head, height, epoch, is_closed, range, key, digest", "id"],
+  slots: ["*", "dnet, slot"],
+  attachments: ["*", "dnet, ovx, since"],
+  authorisations: ["*", "ovx, dnet"],
+  settings: ["*", "record, op, set_by"],
+  ovx_keys: ["*", "ovx, key"],
+  statements: ["transaction_id, ovx, record, block, bytes", "transaction_id, ovx"],
 } as const;
+/** Of a store that an owner has filled with branches; what is not settled by then is a flaw. */
+const MAX_ROUNDS = 100;
 /** More says no more. */
 const MAX_FLAWS = 100;
 
-/** `empty` is a database with nothing in it, in memory, where the store is built anew. */
-export function verifyStore(database: Database, empty: Database): Flaw[] {
+/** `empty` is a database with nothing in it, in memory, where the store is built anew. `progress` is told of each transaction. */
+export function verifyStore(
+  database: Database,
+  empty: Database,
+  progress = (_done: number, _all: number) => {},
+): Flaw[] {
   const flaws: Flaw[] = [];
   const note = (table: string, what: string) => {
     if (flaws.length < MAX_FLAWS) flaws.push({ table, what });
   };
   const rebuilt = new Store(empty);
-  const bodies = database.prepare("SELECT bytes FROM bodies WHERE hash = ?");
-  const rows = database.query("SELECT id, bytes, record, height FROM transactions ORDER BY sequence").iterate();
-  for (const row of rows as IterableIterator<TransactionRow>) {
-    const transaction = decodeTransaction(row.bytes);
-    const name = row.id.toHex();
-    if (!transaction || !sameBytes(transaction.id, row.id)) note("transactions", `${name} is not what its id says`);
-    else {
-      const isKnown = !("version" in transaction);
-      const hash = isKnown ? transaction.bodyHash : null;
-      const body = hash && (bodies.get(hash) as { readonly bytes: Uint8Array } | null);
-      // It was not ahead of its time when it was accepted, so its own time is late enough.
-      const verdict = rebuilt.accept(isKnown ? transaction.time : 0, row.bytes, body?.bytes ?? null);
-      if (verdict.status === "refused") note("transactions", `${name} is refused: ${verdict.why}`);
-      else comparePlace(row, empty, note);
-    }
+  rebuilt.atomically(() => replay(database, rebuilt, note, progress));
+  for (const [table, [columns, order]] of Object.entries(DERIVED)) {
+    const sql = `SELECT ${columns} FROM ${table} ORDER BY ${order}`;
+    compareRows(table, database.query(sql).iterate() as Rows, empty.query(sql).iterate() as Rows, note);
   }
-  for (const [table, order] of Object.entries(DERIVED)) compareTables(table, order, database, empty, note);
-  const all = database.query("SELECT hash, bytes FROM bodies").iterate();
-  for (const { hash, bytes } of all as IterableIterator<{ hash: Uint8Array; bytes: Uint8Array }>) {
+  for (const { hash, bytes } of database.query("SELECT hash, bytes FROM bodies").iterate() as IterableIterator<Body>) {
     if (!sameBytes(sha256(bytes), hash)) note("bodies", `${hash.toHex()} is not the hash of its body`);
   }
   return flaws;
 }
 
-interface TransactionRow {
-  readonly id: Uint8Array;
-  readonly bytes: Uint8Array;
-  readonly record: Uint8Array | null;
-  readonly height: number | null;
+type Kept = { readonly name: string; readonly table: string; readonly tell: () => { status: string; why?: string } };
+
+/**
+ * All that is here once more. Where two spend the same, it takes several rounds: a statement that comes last may decide for the other, and
+ * then what was refused before may hold, and the reverse.
+ */
+function replay(database: Database, rebuilt: Store, note: Note, progress: (done: number, all: number) => void): void {
+  const { count } = database.query("SELECT COUNT(*) AS count FROM transactions").get() as { readonly count: number };
+  const hasLosers = database.query("SELECT 1 FROM transactions WHERE stands = 0 LIMIT 1").get() !== null;
+  let refused: (Kept & { why: string })[];
+  for (let isNew = true, round = 0; isNew; round++) {
+    [isNew, refused] = [false, []];
+    let done = 0;
+    for (const each of everything(database, rebuilt, round === 0 ? note : () => {})) {
+      if (round === 0) progress(Math.min(++done, count), count);
+      const { status, why = "" } = each.tell();
+      if (status === "refused") refused.push({ ...each, why });
+      else if (status !== "known" && hasLosers && round < MAX_ROUNDS) isNew = true;
+    }
+  }
+  for (const { table, name, why } of refused!) note(table, `${name} is refused: ${why}`);
+}
+
+/** Transactions, each after what it spends, and then what clouds said of them. */
+function* everything(database: Database, rebuilt: Store, note: Note): Generator<Kept> {
+  const bodies = database.prepare("SELECT bytes FROM bodies WHERE hash = ?");
+  const sql = "SELECT id, bytes FROM transactions ORDER BY record, height, kind, id";
+  for (const { id, bytes } of database.query(sql).iterate() as IterableIterator<{
+    id: Uint8Array;
+    bytes: Uint8Array;
+  }>) {
+    const transaction = decodeTransaction(bytes);
+    const name = id.toHex();
+    if (!transaction || !sameBytes(transaction.id, id)) {
+      note("transactions", `${name} is not what its id says`);
+      continue;
+    }
+    // It was not ahead of its time when it was accepted, so its own time is late enough.
+    const [time, hash] = "version" in transaction ? [0, null] : [transaction.time, transaction.bodyHash];
+    const tell = () => {
+      const body = hash && (bodies.get(hash) as { readonly bytes: Uint8Array } | null);
+      return rebuilt.accept(time, bytes, body?.bytes ?? null);
+    };
+    yield { table: "transactions", name, tell };
+  }
+  for (const { bytes } of database.query("SELECT bytes FROM statements").iterate() as IterableIterator<{
+    bytes: Uint8Array;
+  }>) {
+    const tell = () => rebuilt.acceptStatement(decodeStatement(bytes)?.block.time ?? 0, bytes);
+    yield { table: "statements", name: sha256(bytes).toHex(), tell };
+  }
 }
 
 type Note = (table: string, what: string) => void;
+type Body = { readonly hash: Uint8Array; readonly bytes: Uint8Array };
+type Rows = IterableIterator<{ readonly [column: string]: unknown }>;
 
-/** Whether it stands where it belongs: in its record, at its height. */
-function comparePlace({ id, record, height }: TransactionRow, rebuilt: Database, note: Note): void {
-  const row = rebuilt.query("SELECT record, height FROM transactions WHERE id = ?").get(id) as TransactionRow;
-  if (textOf(row.record) !== textOf(record) || row.height !== height)
-    note("transactions", `${id.toHex()} is out of place`);
-}
-
-function compareTables(table: string, order: string, database: Database, rebuilt: Database, note: Note): void {
-  const sql = `SELECT * FROM ${table} ORDER BY ${order}`;
-  const [is, should] = [database.query(sql).iterate(), rebuilt.query(sql).iterate()] as [Rows, Rows];
+function compareRows(table: string, is: Rows, should: Rows, note: Note): void {
   for (;;) {
     const [a, b] = [is.next(), should.next()];
     if (a.done && b.done) return;
@@ -84,14 +120,8 @@ function compareTables(table: string, order: string, database: Database, rebuilt
   }
 }
 
-type Rows = IterableIterator<{ readonly [column: string]: unknown }>;
-
 function rowText(row: { readonly [column: string]: unknown }): string {
   return Object.entries(row)
-    .map(([column, value]) => `${column} ${textOf(value)}`)
+    .map(([column, value]) => `${column} ${value instanceof Uint8Array ? value.toHex() : String(value)}`)
     .join(", ");
-}
-
-function textOf(value: unknown): string {
-  return value instanceof Uint8Array ? value.toHex() : String(value);
 }

@@ -1,58 +1,43 @@
 /** A store, told transactions: what it accepts, what it refuses and by which name, and what it says then. */
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
+import { compareBytes } from "../../../../src/base/bytes.ts";
 import type { KeyPair } from "../../../../src/crypto/ed25519.ts";
 import { sha256 } from "../../../../src/crypto/sha256.ts";
+import { ula48 } from "../../../../src/overlay/dnetdb/addresses.ts";
 import { keyHash, recordId } from "../../../../src/overlay/dnetdb/ids.ts";
-import { type Lock, lockTo } from "../../../../src/overlay/dnetdb/lock.ts";
+import { lockTo } from "../../../../src/overlay/dnetdb/lock.ts";
 import type { Slot } from "../../../../src/overlay/dnetdb/operands.ts";
-import { MAX_UNSPENT_MINTS, REFUSALS } from "../../../../src/overlay/dnetdb/rules.ts";
+import { REFUSALS } from "../../../../src/overlay/dnetdb/rules.ts";
+import type { Script } from "../../../../src/overlay/dnetdb/script.ts";
 import { MAX_LATER, Store } from "../../../../src/overlay/dnetdb/store.ts";
-import {
-  AMOUNT,
-  draft,
-  encodeTransaction,
-  signTransaction,
-  type Transaction,
-  type Unsigned,
-} from "../../../../src/overlay/dnetdb/transaction.ts";
+import { encodeTransaction, type Transaction } from "../../../../src/overlay/dnetdb/transaction.ts";
 import { verifyStore } from "../../../../src/overlay/dnetdb/verify.ts";
 import { anyKeyPair, lockOf } from "../../../support/dnetdb.ts";
+import {
+  BODY,
+  invitation,
+  ip,
+  join,
+  key,
+  membersOf,
+  mint,
+  NOW,
+  owner,
+  step,
+  tell,
+} from "../../../support/dnetdb-steps.ts";
 import { SeededRandom } from "../../../support/random.ts";
 
-const NOW = 1_790_000_000_000;
-const BODY = new TextEncoder().encode("{}");
 const random = new SeededRandom(1);
-const [owner, other, alice, bob] = [anyKeyPair(random), anyKeyPair(random), anyKeyPair(random), anyKeyPair(random)];
-const ip = (last: number): Slot => ({ kind: "address", ip: Uint8Array.of(10, 0, 0, last) });
-const key = ({ publicKey }: KeyPair) => ({ kind: "key", publicKey }) as const;
+const [other, alice, bob] = [anyKeyPair(random), anyKeyPair(random), anyKeyPair(random)];
+const anyKey = random.bytes(32);
+/** A member's address in the dnet's own IPv6. */
+const ip6 = (dnet: Uint8Array, last: number): Slot => ({
+  kind: "address",
+  ip: Uint8Array.of(...ula48(dnet).bytes.slice(0, 15), last),
+});
 const store = () => new Store(new Database(":memory:"));
-
-/** One step: `script` without its lock, which is the owner's unless another is given. */
-function step(
-  spent: Transaction | null,
-  script: { readonly op: string; readonly [operand: string]: unknown },
-  options: Partial<Unsigned> & {
-    readonly lock?: Lock;
-    readonly signers?: readonly KeyPair[];
-    readonly output?: number;
-  } = {},
-): Transaction {
-  const { lock = lockOf(owner), signers = [owner], output = 0, ...fields } = options;
-  const withoutBody = /MINT|REMOVE|OVX$|TRANSFER|CLOSE|AUTH|REVOKE/.test(script.op);
-  const unsigned = draft({
-    time: NOW,
-    input: spent && { transaction: spent.id, output },
-    outputs: [{ amount: AMOUNT, script: { ...script, lock } as never }],
-    bodyHash: withoutBody ? null : sha256(BODY),
-    ...fields,
-  });
-  return signers.reduce(signTransaction, unsigned);
-}
-
-let mints = 0;
-const mint = (lock = lockOf(owner), signers = [owner]) =>
-  step(null, { op: "OP_MINT" }, { lock, signers, time: NOW - 1_000 + mints++ });
 
 /** A dnet that is created and nothing more. */
 function created(name: string | null = "home") {
@@ -60,18 +45,9 @@ function created(name: string | null = "home") {
   const token = mint();
   const dnet = recordId(token.id);
   const create = step(token, { op: "OP_DNET_CREATE", dnet, name });
-  const say = (transaction: Transaction, body: Uint8Array | null = transaction.bodyHash && BODY) => {
-    const verdict = db.accept(NOW, encodeTransaction(transaction), body);
-    return verdict.status === "refused" ? verdict.why : verdict.status;
-  };
+  const say = (transaction: Transaction, body?: Uint8Array | null) => tell(db, transaction, body);
   expect([say(token), say(create)]).toEqual(["accepted", "accepted"]);
   return { db, dnet, create, say };
-}
-
-function invitation(spent: Transaction, dnet: Uint8Array, slot: Slot, guest: KeyPair): Transaction {
-  const script = { op: "OP_DNET_INVITE", dnet, slot } as const;
-  const outputs = [lockOf(owner), lockOf(guest)].map((lock) => ({ amount: AMOUNT, script: { ...script, lock } }));
-  return step(spent, script, { outputs });
 }
 
 test("DN-01 DN-04 a record begins with its owner's token, and each step spends the one before; its head and height say where it is", () => {
@@ -87,7 +63,7 @@ test("DN-01 DN-04 a record begins with its owner's token, and each step spends t
     epoch: 0,
     isClosed: false,
   });
-  expect(db.transactionsOf(dnet)).toEqual([create, add].map(encodeTransaction));
+  expect(db.transactionsOf(dnet).slice(1)).toEqual([create, add].map(encodeTransaction));
 });
 
 test("DN-02 DN-05 who is not the owner changes nothing, and no other amount or destination passes", () => {
@@ -107,7 +83,7 @@ test("DN-02 DN-05 who is not the owner changes nothing, and no other amount or d
     signatures: [{ ...good.signatures[0]!, bytes: good.signatures[0]!.bytes.map((byte) => byte ^ 1) }],
   };
   expect(say(forged)).toBe("FORGED");
-  expect([db.view(dnet)!.height, db.members(dnet)]).toEqual([0, []]);
+  expect([db.view(dnet)!.height, membersOf(db, dnet)]).toEqual([0, []]);
 });
 
 test("k of n owners: fewer are refused, as many pass, whoever they are", () => {
@@ -123,25 +99,28 @@ test("k of n owners: fewer are refused, as many pass, whoever they are", () => {
   expect(say(token).status).toBe("accepted");
   const create = step(
     token,
-    { op: "OP_OVX_CREATE", ovx: recordId(token.id), name: "cloud" },
+    { op: "OP_OVX_CREATE", ovx: recordId(token.id), name: "cloud", key: anyKey },
     { lock, signers: [alice, other] },
   );
   expect(say(create).status).toBe("accepted");
 });
 
-test("DN-04 two steps from one output: the second is refused, and kept as evidence if the owner has signed both", () => {
-  const { db, dnet, create, say } = created();
-  const one = step(create, { op: "OP_DNET_NODE", dnet, slot: ip(2), member: key(alice) });
-  const two = step(create, { op: "OP_DNET_NODE", dnet, slot: ip(3), member: key(bob) });
-  const stranger = step(create, { op: "OP_DNET_CLOSE", dnet }, { signers: [other] });
-  expect([say(one), say(two), say(two), say(stranger)]).toEqual([
-    "accepted",
-    "SPENT_INPUT",
-    "SPENT_INPUT",
-    "SPENT_INPUT",
-  ]);
-  expect(db.evidence()).toEqual([{ bytes: encodeTransaction(two), accepted: one.id }]);
-  expect(db.members(dnet)).toEqual([{ slot: ip(2), member: key(alice) }]);
+test("DN-04 two steps from one output: one stands, the same on every replica, and the other is kept as evidence if the owner signed both", () => {
+  for (const isOther of [false, true]) {
+    const { db, dnet, create, say } = created();
+    const one = step(create, { op: "OP_DNET_NODE", dnet, slot: ip(2), member: key(alice) });
+    const two = step(create, { op: "OP_DNET_NODE", dnet, slot: ip(3), member: key(bob) });
+    const stranger = step(create, { op: "OP_DNET_CLOSE", dnet }, { signers: [other] });
+    const [low, high] = compareBytes(one.id, two.id) < 0 ? [one, two] : [two, one];
+    const said = isOther ? [say(high), say(low), say(high)] : [say(low), say(high), say(high)];
+    expect(said).toEqual(isOther ? ["accepted", "accepted", "known"] : ["accepted", "lost", "known"]);
+    expect(say(stranger)).toBe("WRONG_SIGNER");
+    expect(db.evidence(dnet).map(({ id }) => id)).toEqual([high.id]);
+    expect(db.transactionsOf(dnet).at(-1)).toEqual(encodeTransaction(low));
+    expect(membersOf(db, dnet)).toEqual([
+      low === one ? { slot: ip(2), member: key(alice) } : { slot: ip(3), member: key(bob) },
+    ]);
+  }
 });
 
 test("DN-22 DN-23 an address has one holder in a dnet; in another it is free, and so it is once its holder is removed", () => {
@@ -150,7 +129,7 @@ test("DN-22 DN-23 an address has one holder in a dnet; in another it is free, an
   expect(say(one)).toBe("accepted");
   expect(say(step(one, { op: "OP_DNET_NODE", dnet, slot: ip(2), member: key(bob) }))).toBe("ADDRESS_TAKEN");
   expect(say(invitation(one, dnet, ip(2), other))).toBe("ADDRESS_TAKEN");
-  const six = { kind: "address", ip: Uint8Array.of(0xfd, ...new Uint8Array(14), 2) } as const;
+  const six = ip6(dnet, 2);
   const both = step(one, { op: "OP_DNET_NODE", dnet, slot: six, member: key(alice) });
   expect(say(both)).toBe("accepted");
   expect(db.slotsOf(dnet, key(alice))).toEqual([ip(2), six]);
@@ -169,7 +148,7 @@ test("DN-26 an invitation is joined once, by whoever holds its key, at the addre
   const guest = anyKeyPair(random);
   const invite = invitation(create, dnet, ip(9), guest);
   expect(say(invite)).toBe("accepted");
-  expect(db.members(dnet)).toEqual([{ slot: ip(9), member: null }]);
+  expect(membersOf(db, dnet)).toEqual([{ slot: ip(9), member: null }]);
   const join = (who: KeyPair, fields: object = {}) =>
     step(
       invite,
@@ -185,8 +164,10 @@ test("DN-26 an invitation is joined once, by whoever holds its key, at the addre
     { lock: lockOf(alice), signers: [guest], output: 1 },
   );
   expect(say(elsewhere)).toBe("ADDRESS_UNKNOWN");
-  expect([say(join(alice)), say(join(bob))]).toEqual(["accepted", "SPENT_INPUT"]);
-  expect(db.members(dnet)).toEqual([{ slot: ip(9), member: key(alice) }]);
+  const joins = [join(alice), join(bob)].sort((a, b) => compareBytes(a.id, b.id));
+  expect(joins.map((each) => say(each))).toEqual(["accepted", "lost"]);
+  const { member } = joins[0]!.outputs[0]!.script as Script<"OP_DNET_JOIN">;
+  expect(membersOf(db, dnet)).toEqual([{ slot: ip(9), member }]);
   expect(db.view(dnet)).toMatchObject({ head: invite.id, height: 1 }); // the owner goes on from where he was
 });
 
@@ -204,7 +185,7 @@ test("a removal wins over a join that arrives late, and whoever has the address 
     const again = step(removal, { op: "OP_DNET_NODE", dnet, slot: ip(9), member: key(bob) });
     const order = isLate ? [invite, removal, again, join] : [invite, join, removal, again];
     expect(order.map((each) => say(each))).toEqual(["accepted", "accepted", "accepted", "accepted"]);
-    expect(db.members(dnet)).toEqual([{ slot: ip(9), member: key(bob) }]);
+    expect(membersOf(db, dnet)).toEqual([{ slot: ip(9), member: key(bob) }]);
   }
 });
 
@@ -213,7 +194,7 @@ test("DN-08 DN-10 DN-11 DN-12 DN-15 clouds are attached by a dnet's owner, and a
   const token = mint(lockOf(other), [other]);
   const ovx = recordId(token.id);
   const ofOther = { lock: lockOf(other), signers: [other] };
-  const cloud = step(token, { op: "OP_OVX_CREATE", ovx, name: "cloud" }, ofOther);
+  const cloud = step(token, { op: "OP_OVX_CREATE", ovx, name: "cloud", key: anyKey }, ofOther);
   expect([say(token), say(cloud)]).toEqual(["accepted", "accepted"]);
   expect(db.view(ovx)).toMatchObject({ name: "cloud", isDnet: false });
   const auth = { op: "OP_OVX_AUTH", ovx, dnet, expiresAt: NOW + 1, quotaBytes: null };
@@ -254,7 +235,7 @@ test("steps that do not fit what they spend, or spend nothing that is here, are 
   expect(say(step(token, { op: "OP_DNET_CREATE", dnet, name: "x" }))).toBe("WRONG_ID");
   expect(say(step(token, { op: "OP_DNET_POLICY", dnet }))).toBe("WRONG_OP");
   expect(say(step(create, { op: "OP_DNET_CREATE", dnet: recordId(create.id), name: "x" }))).toBe("WRONG_OP");
-  expect(say(step(create, { op: "OP_OVX_UPDATE", ovx: dnet }))).toBe("WRONG_OP");
+  expect(say(step(create, { op: "OP_OVX_UPDATE", ovx: dnet, key: anyKey }))).toBe("WRONG_OP");
   expect(say(step(create, { op: "OP_DNET_POLICY", dnet: new Uint8Array(32) }))).toBe("WRONG_RECORD");
   expect(say(step(create, { op: "OP_DNET_POLICY", dnet }, { input: null }))).toBe("WRONG_INPUT");
   expect(say(step(create, { op: "OP_DNET_POLICY", dnet }, { bodyHash: null }))).toBe("WRONG_BODY");
@@ -262,11 +243,31 @@ test("steps that do not fit what they spend, or spend nothing that is here, are 
   expect(say(step(create, { op: "OP_DNET_POLICY", dnet }), new TextEncoder().encode("another"))).toBe("WRONG_HASH");
   expect(say(step(create, { op: "OP_DNET_POLICY", dnet }, { time: NOW - 10_000_000 }))).toBe("ABSURD_TIME");
   expect(say(step(create, { op: "OP_DNET_POLICY", dnet }, { time: NOW + 10_000_000 }))).toBe("ABSURD_TIME");
-  const invite = { op: "OP_DNET_INVITE", dnet, slot: ip(1) };
+  const invite = { op: "OP_DNET_INVITE", dnet, slot: ip(1), expiresAt: null };
   expect(say(step(create, invite))).toBe("WRONG_OUTPUTS");
   expect(
     say(step(create, { op: "OP_DNET_NODE", dnet, slot: { kind: "tag", tag: new Uint8Array(16) }, member: key(alice) })),
   ).toBe("WRONG_FORM");
+});
+
+test("DN-22 an address that is not of a public dnet is refused, and so is a creation whose body, which has the range, is not there", () => {
+  const { dnet, create, say } = created();
+  const at = (...bytes: number[]): Slot => ({ kind: "address", ip: Uint8Array.of(...bytes) });
+  for (const slot of [at(11, 0, 0, 1), at(10, 0, 0, 0), at(10, 255, 255, 255), at(0xfd, ...new Uint8Array(14), 2)]) {
+    expect(say(step(create, { op: "OP_DNET_NODE", dnet, slot, member: key(alice) }))).toBe("OUT_OF_RANGE");
+    expect(say(invitation(create, dnet, slot, bob))).toBe("OUT_OF_RANGE");
+  }
+  const token = mint();
+  const without = step(token, { op: "OP_DNET_CREATE", dnet: recordId(token.id), name: "x" });
+  expect([say(token), say(without, null), say(without)]).toEqual(["accepted", "NO_BODY", "accepted"]);
+});
+
+test("an invitation that is over cannot be joined by", () => {
+  const { dnet, create, say } = created();
+  const guest = anyKeyPair(random);
+  const invite = invitation(create, dnet, ip(9), guest, NOW + 1_000);
+  const [late, inTime] = [NOW + 1_001, NOW + 1_000].map((time) => join(invite, dnet, ip(9), guest, alice, { time }));
+  expect([say(invite), say(late!), say(inTime!)]).toEqual(["accepted", "EXPIRED", "accepted"]);
 });
 
 test("DN-54 in a private dnet addresses and keys are tags, and the rules hold all the same", () => {
@@ -277,7 +278,7 @@ test("DN-54 in a private dnet addresses and keys are tags, and the rules hold al
   const add = step(create, { op: "OP_DNET_NODE", dnet, slot: tag(1), member: tag(2) });
   expect(say(add)).toBe("accepted");
   expect(say(step(add, { op: "OP_DNET_NODE", dnet, slot: tag(1), member: tag(3) }))).toBe("ADDRESS_TAKEN");
-  expect([db.view(dnet)!.name, db.members(dnet)]).toEqual([null, [{ slot: tag(1), member: tag(2) }]]);
+  expect([db.view(dnet)!.name, membersOf(db, dnet)]).toEqual([null, [{ slot: tag(1), member: tag(2) }]]);
 });
 
 test("replicas that hear the same in any order, some of it twice, end in the same state", () => {
@@ -311,7 +312,7 @@ test("replicas that hear the same in any order, some of it twice, end in the sam
     }
     const state = (db: Store) => [
       db.view(dnet),
-      db.members(dnet),
+      membersOf(db, dnet),
       db.transactionsOf(dnet).map((bytes) => bytes.toHex()),
     ];
     for (let replica = 0; replica < 3; replica++) {
@@ -329,6 +330,9 @@ test("replicas that hear the same in any order, some of it twice, end in the sam
     }
   }
 });
+
+/** Where it was in the order of arrival, and what it takes. */
+const NOT_DERIVED = ["transactions.sequence", "records.changed", "records.bytes"];
 
 test("DN-47 a store verifies itself, and one that was tampered with in any column of any table does not", () => {
   const filled = () => {
@@ -348,7 +352,7 @@ test("DN-47 a store verifies itself, and one that was tampered with in any colum
     const attach = step(invite, { op: "OP_DNET_OVX", dnet, ovx: dnet });
     const cloudToken = step(null, { op: "OP_MINT" }, { time: NOW - 400 });
     const ovx = recordId(cloudToken.id);
-    const cloud = step(cloudToken, { op: "OP_OVX_CREATE", ovx, name: "cloud" });
+    const cloud = step(cloudToken, { op: "OP_OVX_CREATE", ovx, name: "cloud", key: anyKey });
     const auth = step(cloud, { op: "OP_OVX_AUTH", ovx, dnet, expiresAt: null, quotaBytes: 7 });
     const spare = step(null, { op: "OP_MINT" }, { time: NOW - 300 });
     for (const each of [token, create, invite, join, attach, cloudToken, cloud, auth, spare]) {
@@ -359,11 +363,20 @@ test("DN-47 a store verifies itself, and one that was tampered with in any colum
   };
   const flaws = (database: Database) => verifyStore(database, new Database(":memory:"));
   expect(flaws(filled())).toEqual([]);
-  const tables = ["transactions", "outputs", "mints", "records", "slots", "attachments", "authorisations", "bodies"];
+  const tables = [
+    "transactions",
+    "records",
+    "slots",
+    "attachments",
+    "authorisations",
+    "settings",
+    "ovx_keys",
+    "bodies",
+  ];
   let changed = 0;
   for (const table of tables) {
     const columns = filled().query(`PRAGMA table_info(${table})`).all() as { name: string }[];
-    for (const { name } of columns.filter((column) => column.name !== "sequence")) {
+    for (const { name } of columns.filter((column) => !NOT_DERIVED.includes(`${table}.${column.name}`))) {
       const database = filled();
       const [row] = database.query(`SELECT ${name} AS value FROM ${table} WHERE ${name} IS NOT NULL LIMIT 1`).all() as {
         value: unknown;
@@ -382,22 +395,12 @@ test("DN-47 a store verifies itself, and one that was tampered with in any colum
     }
     const without = filled();
     const [{ name: first }] = columns as [{ name: string }];
-    without.run(`DELETE FROM ${table} WHERE ${first} = (SELECT ${first} FROM ${table} LIMIT 1)`);
+    const some = table === "transactions" ? "WHERE kind = 1" : ""; // of a token that nobody spent, nothing follows
+    without.run(`DELETE FROM ${table} WHERE ${first} = (SELECT ${first} FROM ${table} ${some} LIMIT 1)`);
     const isFound = flaws(without).length > 0;
     if (table !== "bodies") expect([table, isFound]).toEqual([table, true]); // bodies may be collected
   }
   expect(changed).toBeGreaterThan(25);
-});
-
-test("an owner has so many unspent tokens, and may mint again when one is spent", () => {
-  const { say } = created();
-  const tokens = Array.from({ length: MAX_UNSPENT_MINTS }, () => mint());
-  for (const token of tokens) expect(say(token)).toBe("accepted");
-  const late = mint();
-  expect(say(late)).toBe("TOO_MANY_MINTS");
-  const [first] = tokens;
-  expect(say(step(first!, { op: "OP_OVX_CREATE", ovx: recordId(first!.id), name: "x" }))).toBe("accepted");
-  expect(say(late)).toBe("accepted");
 });
 
 test("what a later version wrote is kept; what is no transaction is refused", () => {

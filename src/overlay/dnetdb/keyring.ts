@@ -1,0 +1,147 @@
+/**
+ * How one comes to a dnet's keys. The newest network key is given, or unwrapped with a key pair: from the newest `OP_DNET_KEY`
+ * or the creation, which wrap it for all that belong then, or from the step by which one was added since. Each key's body has
+ * the one before, so the newest opens all of the past. A cloud or relay comes to the admission keys in the same way, and to no
+ * others.
+ */
+import { sameBytes } from "../../base/bytes.ts";
+import type { KeyPair } from "../../crypto/ed25519.ts";
+import { decodeKeyForOne, decodeWraps, EMPTY } from "./contents.ts";
+import { type KeptStep, newestStep, readStep } from "./kept-step.ts";
+import { NETWORK_KEY_BYTES, type NetworkKey, type Secrets } from "./network-key.ts";
+import {
+  type EpochKeys,
+  type EpochRing,
+  epochKeys,
+  openPart,
+  unwrapForOne,
+  unwrapMember,
+  unwrapOvx,
+} from "./sealing.ts";
+import type { Store } from "./store.ts";
+
+export interface Keyring {
+  readonly ring: EpochRing;
+  /** The newest that the secrets lead to; null when they lead to none. A secret. */
+  readonly networkKey: NetworkKey | null;
+}
+
+/** Empty for a public dnet, which has no keys, and for one that is not here. */
+export function openKeyring(store: Store, dnet: Uint8Array, secrets: Secrets): Keyring {
+  const isPrivate = store.record(dnet)?.isPrivate ?? false;
+  return isPrivate ? new Opening(store, dnet, secrets).open() : { ring: new Map(), networkKey: null };
+}
+
+class Opening {
+  readonly #store: Store;
+  readonly #dnet: Uint8Array;
+  readonly #secrets: Secrets;
+  /** The step that began each epoch: the creation, and then each key. */
+  readonly #epochs: readonly KeptStep[];
+  readonly #ring = new Map<number, EpochKeys>();
+
+  constructor(store: Store, dnet: Uint8Array, secrets: Secrets) {
+    this.#store = store;
+    this.#dnet = dnet;
+    this.#secrets = secrets;
+    const keys = store.keySteps(dnet).map((bytes) => readStep(store, bytes));
+    this.#epochs = [newestStep(store, dnet, "OP_DNET_CREATE")!, ...keys];
+  }
+
+  open(): Keyring {
+    this.#addAdmission();
+    const networkKey = this.#newest();
+    for (let known = networkKey; known; known = this.#before(known, "members")) {
+      this.#ring.set(known.epoch, epochKeys(this.#dnet, known));
+    }
+    return { ring: this.#ring, networkKey };
+  }
+
+  #newest(): NetworkKey | null {
+    const { networkKey } = this.#secrets;
+    const given = networkKey && this.#isRight(networkKey) ? networkKey : null;
+    const last = this.#epochs.length - 1;
+    for (let epoch = last; epoch > (given?.epoch ?? -1); epoch--) {
+      const key = this.#unwrapEpoch(epoch);
+      if (key) return epoch === last ? key : (this.#unwrapMembership(epoch) ?? key);
+    }
+    return given?.epoch === last ? given : (this.#unwrapMembership(given?.epoch ?? -1) ?? given);
+  }
+
+  /** The key that all got who belonged when an epoch began. */
+  #unwrapEpoch(epoch: number): NetworkKey | null {
+    const { keyPairs } = this.#secrets;
+    const { body } = this.#epochs[epoch]!;
+    const wraps = keyPairs.length > 0 && body ? decodeWraps(body.open) : null;
+    for (const keyPair of wraps ? keyPairs : []) {
+      const key = unwrapMember(wraps!, { dnet: this.#dnet, epoch }, keyPair);
+      if (key && this.#isRight({ epoch, key })) return { epoch, key };
+    }
+    return null;
+  }
+
+  /** The key of a later epoch than that, as one got it who was added, or who joined, since the epoch began. */
+  #unwrapMembership(known: number): NetworkKey | null {
+    const { keyPairs } = this.#secrets;
+    for (const { bytes } of keyPairs.length > 0 ? this.#store.slots(this.#dnet).reverse() : []) {
+      const { script, body } = readStep(this.#store, bytes);
+      const epoch = body?.epoch ?? -1;
+      if (epoch <= known) continue;
+      // Where it can be seen whose it is, others need not try: 45 µs each.
+      const publicKey = openPart(body!, "admission", this.#dnet, script.op, this.#ring);
+      const wrap = decodeKeyForOne(body!.open);
+      for (const keyPair of wrap ? keyPairs : []) {
+        if (publicKey && !sameBytes(publicKey, keyPair.publicKey)) continue;
+        const key = unwrapForOne(wrap!, { dnet: this.#dnet, epoch }, keyPair);
+        // Whoever joins writes what it likes.
+        if (key && this.#isRight({ epoch, key })) return { epoch, key };
+      }
+    }
+    return null;
+  }
+
+  /** For each cloud or relay whose key one of the pairs is. */
+  #addAdmission(): void {
+    const { keyPairs } = this.#secrets;
+    for (const { ovx, bytes } of keyPairs.length > 0 ? this.#store.attached(this.#dnet) : []) {
+      const { key } = this.#store.view(ovx) ?? { key: null };
+      const keyPair = keyPairs.find(({ publicKey }) => key && sameBytes(publicKey, key));
+      let known = keyPair ? this.#unwrapAdmission(ovx, bytes, keyPair) : null;
+      for (; known; known = this.#before(known, "admission")) {
+        this.#ring.set(known.epoch, { admission: known.key, body: null });
+      }
+    }
+  }
+
+  /** Each key since its attachment has a wrap for it, as the attachment has. */
+  #unwrapAdmission(ovx: Uint8Array, attachment: Uint8Array, keyPair: KeyPair): NetworkKey | null {
+    const { body } = readStep(this.#store, attachment);
+    const since = body?.epoch ?? -1;
+    for (let epoch = this.#epochs.length - 1; epoch > since; epoch--) {
+      const wraps = decodeWraps(this.#epochs[epoch]!.body?.open ?? EMPTY);
+      const key = wraps && unwrapOvx(wraps, { dnet: this.#dnet, epoch }, ovx, keyPair);
+      if (key) return { epoch, key };
+    }
+    const wrap = since < this.#epochs.length && body ? decodeKeyForOne(body.open) : null;
+    const key = wrap && unwrapForOne(wrap, { dnet: this.#dnet, epoch: since }, keyPair);
+    return key ? { epoch: since, key } : null;
+  }
+
+  /** The key of the epoch before, which stands in that part of the body that began this one. The ring has this epoch's. */
+  #before({ epoch }: NetworkKey, part: "admission" | "members"): NetworkKey | null {
+    const { body } = this.#epochs[epoch]!;
+    if (epoch === 0 || body?.epoch !== epoch) return null;
+    const key = openPart(body, part, this.#dnet, "OP_DNET_KEY", this.#ring);
+    return key?.length === NETWORK_KEY_BYTES ? { epoch: epoch - 1, key } : null;
+  }
+
+  /** Whether it opens what began its epoch; where that is not here, it is believed. */
+  #isRight(networkKey: NetworkKey): boolean {
+    const { epoch } = networkKey;
+    const step = this.#epochs[epoch];
+    if (!step) return false;
+    const { script, body } = step;
+    const ring = new Map([[epoch, epochKeys(this.#dnet, networkKey)]]);
+    return body === null || (body.epoch === epoch && openPart(body, "members", this.#dnet, script.op, ring) !== null);
+  }
+}

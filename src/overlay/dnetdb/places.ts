@@ -1,0 +1,115 @@
+/** The table of transactions: the place of each in its record, and whether it stands there. */
+import { recordId } from "./ids.ts";
+import { recordOf } from "./rules.ts";
+import type { Sql } from "./sql.ts";
+import type { Transaction } from "./transaction.ts";
+
+export const Kind = { mint: 0, step: 1, join: 2, later: 3 } as const;
+export const Standing = { lost: 0, stands: 1 } as const;
+
+export interface Place {
+  readonly record: Uint8Array;
+  /** A mint's is -1, a creation's 0, a join's that of its invitation. */
+  readonly height: number;
+  readonly kind: number;
+  /** What it spends from; null for a mint. */
+  readonly parent: Uint8Array | null;
+}
+
+export interface Row extends Place {
+  readonly id: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly stands: number;
+}
+
+export class Places {
+  readonly #sql: Sql;
+  #sequence: number | null = null;
+
+  constructor(sql: Sql) {
+    this.#sql = sql;
+  }
+
+  /** The newest place in this store's log, which counts every change of a record. */
+  get sequence(): number {
+    const sql =
+      "SELECT MAX(IFNULL((SELECT MAX(sequence) FROM transactions), 0), IFNULL((SELECT MAX(changed) FROM records), 0)) AS last";
+    // Within a step of the database nobody else writes.
+    if (!this.#sql.isInside || this.#sequence === null) this.#sequence = this.#sql.get<{ last: number }>(sql)!.last;
+    return this.#sequence;
+  }
+
+  /** One place more. */
+  next(): number {
+    const next = this.sequence + 1;
+    this.#sequence = next;
+    return next;
+  }
+
+  /** Another process may have written, or a step of ours was taken back. */
+  refresh(): void {
+    this.#sequence = null;
+  }
+
+  row(id: Uint8Array): Row | null {
+    return this.#sql.get<Row>("SELECT * FROM transactions WHERE id = ?", id);
+  }
+
+  /** Of a record, in its order: each step, and right after an invitation whoever joined by it. */
+  standing(record: Uint8Array, fromHeight = -1): Row[] {
+    const sql = "SELECT * FROM transactions WHERE record = ? AND stands = 1 AND height >= ? ORDER BY height, kind";
+    return this.#sql.all<Row>(sql, record, fromHeight);
+  }
+
+  /** Of a record, parents before children. */
+  lost(record: Uint8Array): Row[] {
+    return this.#sql.all<Row>(
+      "SELECT * FROM transactions WHERE record = ? AND stands = 0 ORDER BY height, kind, id",
+      record,
+    );
+  }
+
+  /** What stands and spends that output of one that stands. */
+  childOf({ id, record, height }: Row, output: number): Row | null {
+    const sql = "SELECT * FROM transactions WHERE record = ? AND height = ? AND kind = ? AND stands = 1 AND parent = ?";
+    const [childHeight, kind] = output === 0 ? [height + 1, Kind.step] : [height, Kind.join];
+    return this.#sql.get<Row>(sql, record, childHeight, kind, id);
+  }
+
+  /** Where it belongs; what it spends is here. */
+  placeOf({ id, input, outputs }: Transaction): Place {
+    const { script } = outputs[0]!;
+    if (!input) return { record: recordId(id), height: -1, kind: Kind.mint, parent: null };
+    const parent = this.row(input.transaction)!;
+    const isJoin = script.op === "OP_DNET_JOIN";
+    const height = isJoin ? parent.height : parent.height + 1;
+    return { record: recordOf(script)!, height, kind: isJoin ? Kind.join : Kind.step, parent: parent.id };
+  }
+
+  insert({ id, bodyHash }: Transaction, bytes: Uint8Array, place: Place, stands: number): void {
+    const { record, height, kind, parent } = place;
+    const sql = "INSERT INTO transactions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    this.#sql.run(sql, this.next(), id, record, height, kind, stands, parent, bodyHash, bytes);
+  }
+
+  /** Of a later version: nobody knows where it belongs. */
+  insertLater(id: Uint8Array, bytes: Uint8Array): void {
+    const sql = "INSERT INTO transactions VALUES (?, ?, NULL, NULL, ?, ?, NULL, NULL, ?)";
+    this.#sql.run(sql, this.next(), id, Kind.later, Standing.stands, bytes);
+  }
+
+  later(): number {
+    return this.#sql.get<{ count: number }>("SELECT COUNT(*) AS count FROM transactions WHERE kind = 3")!.count;
+  }
+
+  /** Returns its new place in the log. */
+  set({ id }: Row, stands: number): number {
+    const sequence = this.next();
+    this.#sql.run("UPDATE transactions SET stands = ?, sequence = ? WHERE id = ?", stands, sequence, id);
+    return sequence;
+  }
+
+  delete({ id }: Row): void {
+    this.#sql.run("DELETE FROM transactions WHERE id = ?", id);
+  }
+}

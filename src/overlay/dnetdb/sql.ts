@@ -1,0 +1,47 @@
+/** A database with its statements prepared once. */
+import type { Database, Statement } from "bun:sqlite";
+
+export type SqlValue = Uint8Array | string | number | null;
+
+export class Sql {
+  readonly #database: Database;
+  readonly #statements = new Map<string, Statement>();
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  get<Row>(sql: string, ...values: SqlValue[]): Row | null {
+    return this.#prepared(sql).get(...values) as Row | null;
+  }
+
+  all<Row>(sql: string, ...values: SqlValue[]): Row[] {
+    return this.#prepared(sql).all(...values) as Row[];
+  }
+
+  run(sql: string, ...values: SqlValue[]): void {
+    this.#prepared(sql).run(...values);
+  }
+
+  has(sql: string, ...values: SqlValue[]): boolean {
+    return this.get(sql, ...values) !== null;
+  }
+
+  get isInside(): boolean {
+    return this.#database.inTransaction;
+  }
+
+  /** All of it, or, when it throws, nothing. One within another is part of that; the outer waits for other processes before it reads. */
+  atomically<Result>(work: () => Result): Result {
+    const transaction = this.#database.transaction(work);
+    return this.isInside ? transaction() : transaction.immediate();
+  }
+
+  #prepared(sql: string): Statement {
+    const known = this.#statements.get(sql);
+    if (known) return known;
+    const statement = this.#database.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+}

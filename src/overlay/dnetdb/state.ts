@@ -1,0 +1,325 @@
+/** What follows from the steps that stand: the answers to the rules' questions, and to those of the roles. */
+import { formatPrefix, type Prefix, parsePrefix } from "../../base/ip.ts";
+import { Reader } from "../../wire/reader.ts";
+import { Writer } from "../../wire/writer.ts";
+import { decodeBody, decodeCreate } from "./contents.ts";
+import { type Lock, readLock, writeLock } from "./lock.ts";
+import { type MemberReference, OPERANDS, type OperandValue, type Slot } from "./operands.ts";
+import { isCreation, isOfDnet, type RecordFacts, recordOf } from "./rules.ts";
+import { OPS, type OpName, type Script } from "./script.ts";
+import type { Sql } from "./sql.ts";
+import type { Transaction } from "./transaction.ts";
+
+export interface RecordView {
+  readonly id: Uint8Array;
+  /** Null when it is sealed. */
+  readonly name: string | null;
+  readonly isDnet: boolean;
+  readonly lock: Lock;
+  /** The transaction that its next step spends. */
+  readonly head: Uint8Array;
+  /** Steps since the creation, which is 0. */
+  readonly height: number;
+  readonly epoch: number;
+  readonly isClosed: boolean;
+  /** Of a public dnet. */
+  readonly range4: Prefix | null;
+  /** A cloud's or relay's own. */
+  readonly key: Uint8Array | null;
+}
+
+/** An address that is taken, by whom and since when. */
+export interface SlotView {
+  readonly slot: Slot;
+  /** Null: it is reserved by an invitation. */
+  readonly member: MemberReference | null;
+  /** The invitation that reserved it, joined or not; null where the owner named the member. */
+  readonly invitation: Uint8Array | null;
+  /** The transaction that set it so, and its height. */
+  readonly bytes: Uint8Array;
+  readonly height: number;
+}
+
+export interface Authorisation {
+  readonly dnet: Uint8Array;
+  /** Ms since 1970; null for never. */
+  readonly expiresAt: number | null;
+  /** Null for none. */
+  readonly quotaBytes: number | null;
+  /** The step that says so. */
+  readonly bytes: Uint8Array;
+}
+
+const AUTHORISATION =
+  "SELECT dnet, expires_at AS expiresAt, quota_bytes AS quotaBytes, bytes FROM authorisations JOIN transactions ON id = set_by";
+const DIGEST_BYTES = 16;
+/** What says what is so now until another of its op does. */
+const REPLACED: ReadonlySet<OpName> = new Set(["OP_DNET_POLICY", "OP_OVX_UPDATE"]);
+/** All that `forget` empties, by the column that names the record. */
+const TABLES = {
+  records: "id",
+  slots: "dnet",
+  attachments: "dnet",
+  authorisations: "ovx",
+  settings: "record",
+  ovx_keys: "ovx",
+} as const;
+
+export class State {
+  readonly #sql: Sql;
+
+  constructor(sql: Sql) {
+    this.#sql = sql;
+  }
+
+  // Answers
+
+  view(id: Uint8Array): RecordView | null {
+    const row = this.#sql.get<RecordRow>("SELECT * FROM records WHERE id = ?", id);
+    return row && viewOf(row);
+  }
+
+  facts(id: Uint8Array): RecordFacts | null {
+    const sql = "SELECT name, epoch, range FROM records WHERE id = ?";
+    const row = this.#sql.get<{ name: string | null; epoch: number; range: string | null }>(sql, id);
+    return row && { isPrivate: row.name === null, epoch: row.epoch, range4: rangeFrom(row.range) };
+  }
+
+  records(kind: "dnet" | "ovx"): RecordView[] {
+    const sql = "SELECT * FROM records WHERE is_dnet = ? ORDER BY name, id";
+    return this.#sql.all<RecordRow>(sql, kind === "dnet" ? 1 : 0).map(viewOf);
+  }
+
+  /** How many records this lock owns. */
+  ownedBy(lock: Lock): number {
+    return this.#sql.get<{ count: number }>("SELECT COUNT(*) AS count FROM records WHERE lock = ?", lockBytes(lock))!
+      .count;
+  }
+
+  /** Addresses that are taken, in the order in which they came to be. */
+  slots(dnet: Uint8Array): SlotView[] {
+    const sql =
+      "SELECT slot, member, invitation, bytes, height FROM slots JOIN transactions ON id = set_by WHERE dnet = ? ORDER BY height, slot";
+    return this.#sql.all<SlotRow>(sql, dnet).map((row) => ({
+      ...row,
+      slot: readOperand("slot", row.slot),
+      member: row.member && readOperand("member", row.member),
+    }));
+  }
+
+  /** A member's addresses; none for who is none. */
+  slotsOf(dnet: Uint8Array, member: MemberReference): Slot[] {
+    const sql = "SELECT slot FROM slots WHERE dnet = ? AND member = ? ORDER BY slot";
+    return this.#sql.all<SlotRow>(sql, dnet, operand("member", member)).map(({ slot }) => readOperand("slot", slot));
+  }
+
+  hasSlot(dnet: Uint8Array, slot: Slot): boolean {
+    return this.#sql.has("SELECT 1 FROM slots WHERE dnet = ? AND slot = ?", dnet, operand("slot", slot));
+  }
+
+  /** Clouds and relays that are attached now, in the order of their attachment, each with the step that did it. */
+  attached(dnet: Uint8Array): { readonly ovx: Uint8Array; readonly bytes: Uint8Array }[] {
+    const sql =
+      "SELECT ovx, bytes FROM attachments JOIN transactions ON id = set_by WHERE dnet = ? AND until IS NULL ORDER BY since";
+    return this.#sql.all(sql, dnet);
+  }
+
+  /** Those that were when the dnet's steps had come to that height. */
+  attachedAt(dnet: Uint8Array, height: number): Uint8Array[] {
+    const sql = "SELECT ovx FROM attachments WHERE dnet = ? AND since <= ? AND (until IS NULL OR until > ?)";
+    return this.#sql.all<{ ovx: Uint8Array }>(sql, dnet, height, height).map(({ ovx }) => ovx);
+  }
+
+  isAttached(dnet: Uint8Array, ovx: Uint8Array): boolean {
+    return this.#sql.has("SELECT 1 FROM attachments WHERE dnet = ? AND ovx = ? AND until IS NULL", dnet, ovx);
+  }
+
+  wasAttached(dnet: Uint8Array, ovx: Uint8Array): boolean {
+    return this.#sql.has("SELECT 1 FROM attachments WHERE dnet = ? AND ovx = ?", dnet, ovx);
+  }
+
+  /** The dnets that a cloud or relay serves. */
+  authorised(ovx: Uint8Array): Authorisation[] {
+    return this.#sql.all<Authorisation>(`${AUTHORISATION} WHERE ovx = ? ORDER BY dnet`, ovx);
+  }
+
+  authorisation(ovx: Uint8Array, dnet: Uint8Array): Authorisation | null {
+    return this.#sql.get<Authorisation>(`${AUTHORISATION} WHERE ovx = ? AND dnet = ?`, ovx, dnet);
+  }
+
+  /** Steps of that op whose bodies say what is so now, oldest first: every key, otherwise the newest. */
+  settings(record: Uint8Array, op: OpName): Uint8Array[] {
+    const sql =
+      "SELECT bytes FROM settings JOIN transactions ON id = set_by WHERE settings.record = ? AND op = ? ORDER BY height";
+    return this.#sql.all<{ bytes: Uint8Array }>(sql, record, OPS[op].code).map(({ bytes }) => bytes);
+  }
+
+  isKeyOf(ovx: Uint8Array, key: Uint8Array): boolean {
+    return this.#sql.has("SELECT 1 FROM ovx_keys WHERE ovx = ? AND key = ?", ovx, key);
+  }
+
+  // Changes
+
+  /** `script` and `body` are the transaction's; it stands at `height` of its record from now on. */
+  apply(transaction: Transaction, body: Uint8Array | null, height: number, sequence: number): void {
+    const { id, input, outputs } = transaction;
+    const { script } = outputs[0]!;
+    const record = recordOf(script);
+    if (!record) return;
+    if (isCreation(script.op)) this.#begin(record, script, body, id, sequence);
+    else if (script.op === "OP_DNET_JOIN") this.note(record, id, sequence);
+    else {
+      const sql = "UPDATE records SET head = ?, height = ?, changed = ? WHERE id = ?";
+      this.#sql.run(sql, id, height, sequence, record);
+    }
+    this.#mean(script, id, input?.transaction ?? null, height);
+  }
+
+  /** What is not of the chain, by what it is known by (at least 16 bytes): once it is here, twice it is not. */
+  note(record: Uint8Array, known: Uint8Array, sequence: number): void {
+    const row = this.#sql.get<{ digest: Uint8Array }>("SELECT digest FROM records WHERE id = ?", record);
+    if (!row) return;
+    const digest = row.digest.map((byte, i) => byte ^ known[i]!);
+    this.#sql.run("UPDATE records SET digest = ?, changed = ? WHERE id = ?", digest, sequence, record);
+  }
+
+  /** What a record takes; 0 for one that is not here. */
+  bytesOf(record: Uint8Array): number {
+    return this.#sql.get<{ bytes: number }>("SELECT bytes FROM records WHERE id = ?", record)?.bytes ?? 0;
+  }
+
+  grow(record: Uint8Array, bytes: number): void {
+    this.#sql.run("UPDATE records SET bytes = bytes + ? WHERE id = ?", bytes, record);
+  }
+
+  /** As if no step of it had been taken. */
+  forget(record: Uint8Array): void {
+    for (const [table, column] of Object.entries(TABLES))
+      this.#sql.run(`DELETE FROM ${table} WHERE ${column} = ?`, record);
+  }
+
+  #begin(record: Uint8Array, script: Script, body: Uint8Array | null, head: Uint8Array, sequence: number): void {
+    const { op, lock, name } = script as Script<"OP_DNET_CREATE" | "OP_OVX_CREATE">;
+    const isDnet = isOfDnet(op);
+    const range4 = isDnet && name !== null && body ? rangeOf(body) : null;
+    const values = [record, name, isDnet ? 1 : 0, lockBytes(lock), head, range4 && formatPrefix(range4)] as const;
+    const sql =
+      "INSERT INTO records (id, name, is_dnet, lock, head, range, height, epoch, is_closed, digest, changed, bytes) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, 0)";
+    this.#sql.run(sql, ...values, new Uint8Array(DIGEST_BYTES), sequence);
+  }
+
+  #mean(script: Script, id: Uint8Array, parent: Uint8Array | null, height: number): void {
+    const sql = this.#sql;
+    switch (script.op) {
+      case "OP_DNET_NODE": {
+        const { dnet, slot, member } = script;
+        const insert = "INSERT INTO slots VALUES (?, ?, ?, NULL, ?)";
+        return sql.run(insert, dnet, operand("slot", slot), operand("member", member), id);
+      }
+      case "OP_DNET_INVITE":
+        return sql.run(
+          "INSERT INTO slots VALUES (?, ?, NULL, ?, ?)",
+          script.dnet,
+          operand("slot", script.slot),
+          id,
+          id,
+        );
+      case "OP_DNET_JOIN": {
+        // Where the owner has taken the address back, whoever joins late joins nothing: in the record's order the removal came after.
+        const set = "UPDATE slots SET member = ?, set_by = ? WHERE dnet = ? AND slot = ? AND invitation = ?";
+        return sql.run(set, operand("member", script.member), id, script.dnet, operand("slot", script.slot), parent);
+      }
+      case "OP_DNET_NODE_REMOVE":
+        return sql.run("DELETE FROM slots WHERE dnet = ? AND slot = ?", script.dnet, operand("slot", script.slot));
+      case "OP_DNET_OVX":
+        return sql.run("INSERT INTO attachments VALUES (?, ?, ?, NULL, ?)", script.dnet, script.ovx, height, id);
+      case "OP_DNET_OVX_REMOVE": {
+        const set = "UPDATE attachments SET until = ? WHERE dnet = ? AND ovx = ? AND until IS NULL";
+        return sql.run(set, height, script.dnet, script.ovx);
+      }
+      case "OP_DNET_KEY":
+        sql.run("UPDATE records SET epoch = ? WHERE id = ?", script.epoch, script.dnet);
+        return this.#set(script.dnet, script.op, id);
+      case "OP_DNET_TRANSFER":
+        return sql.run("UPDATE records SET lock = ? WHERE id = ?", lockBytes(script.lock), script.dnet);
+      case "OP_DNET_CREATE":
+      case "OP_DNET_POLICY":
+        return this.#set(script.dnet, script.op, id);
+      case "OP_OVX_CREATE":
+      case "OP_OVX_UPDATE":
+        sql.run("UPDATE records SET key = ? WHERE id = ?", script.key, script.ovx);
+        sql.run("INSERT OR IGNORE INTO ovx_keys VALUES (?, ?)", script.ovx, script.key);
+        return this.#set(script.ovx, script.op, id);
+      case "OP_OVX_AUTH": {
+        const { ovx, dnet, expiresAt, quotaBytes } = script;
+        const insert = "INSERT OR REPLACE INTO authorisations VALUES (?, ?, ?, ?, ?)";
+        return sql.run(insert, ovx, dnet, expiresAt, quotaBytes, id);
+      }
+      case "OP_OVX_REVOKE":
+        return sql.run("DELETE FROM authorisations WHERE ovx = ? AND dnet = ?", script.ovx, script.dnet);
+      case "OP_DNET_CLOSE":
+      case "OP_OVX_CLOSE":
+        return sql.run("UPDATE records SET is_closed = 1 WHERE id = ?", recordOf(script));
+    }
+  }
+
+  #set(record: Uint8Array, op: OpName, id: Uint8Array): void {
+    const { code } = OPS[op];
+    if (REPLACED.has(op)) this.#sql.run("DELETE FROM settings WHERE record = ? AND op = ?", record, code);
+    this.#sql.run("INSERT INTO settings VALUES (?, ?, ?)", record, code, id);
+  }
+}
+
+interface RecordRow {
+  readonly id: Uint8Array;
+  readonly name: string | null;
+  readonly is_dnet: number;
+  readonly lock: Uint8Array;
+  readonly head: Uint8Array;
+  readonly height: number;
+  readonly epoch: number;
+  readonly is_closed: number;
+  readonly range: string | null;
+  readonly key: Uint8Array | null;
+}
+
+interface SlotRow {
+  readonly slot: Uint8Array;
+  readonly member: Uint8Array | null;
+  readonly invitation: Uint8Array | null;
+  readonly bytes: Uint8Array;
+  readonly height: number;
+}
+
+function viewOf(row: RecordRow): RecordView {
+  const { id, name, head, height, epoch, key } = row;
+  const [isDnet, isClosed] = [row.is_dnet === 1, row.is_closed === 1];
+  const lock = readLock(new Reader(row.lock))!;
+  return { id, name, isDnet, lock, head, height, epoch, isClosed, range4: rangeFrom(row.range), key };
+}
+
+/** Of a public creation's body; null where it is none, or has none. */
+function rangeOf(body: Uint8Array): Prefix | null {
+  const content = decodeCreate(decodeBody(body)?.members ?? new Uint8Array(0));
+  return content?.range4 ?? null;
+}
+
+function rangeFrom(text: string | null): Prefix | null {
+  return text === null ? null : parsePrefix(text);
+}
+
+function operand(kind: "slot" | "member", value: Slot | MemberReference): Uint8Array {
+  const w = new Writer();
+  OPERANDS[kind].write(w, value as never);
+  return w.finish();
+}
+
+function readOperand<Kind extends "slot" | "member">(kind: Kind, bytes: Uint8Array): OperandValue<Kind> {
+  return OPERANDS[kind].read(new Reader(bytes)) as OperandValue<Kind>;
+}
+
+function lockBytes(lock: Lock): Uint8Array {
+  const w = new Writer();
+  writeLock(w, lock);
+  return w.finish();
+}

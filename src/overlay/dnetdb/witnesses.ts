@@ -1,0 +1,265 @@
+/**
+ * What clouds have said of the transactions here. Of each cloud the newest statement about a
+ * record's chain is kept, as it covers all before it, and one about each join and each end of a branch that lost. A cloud that has signed two
+ * blocks that cannot both be has no word any more: they are kept, and nothing else of what it said.
+ */
+import { compareBytes, sameBytes } from "../../base/bytes.ts";
+import { sha256 } from "../../crypto/sha256.ts";
+import { Kind, type Row, Standing } from "./places.ts";
+import { MOST_AHEAD_MS } from "./rules.ts";
+import type { Sql } from "./sql.ts";
+import type { State } from "./state.ts";
+import { type Block, decodeBlock, decodeStatement, encodeBlock, encodeStatement, type Statement } from "./witness.ts";
+
+/** Of other clouds, the newest: enough to see one that says two things. */
+const MAX_HEADERS = 256;
+
+/** Each with what it means; the words are stable. */
+export const STATEMENT_REFUSALS = {
+  MALFORMED: "no statement, or its block does not bear it out, or its key has not signed it",
+  UNKNOWN_CLOUD: "the cloud's record is not here, or never named that key; it may come yet",
+  UNKNOWN_TRANSACTION: "it is about a transaction that is not here; it may come yet",
+  NOT_A_WITNESS: "that cloud was never attached to the dnet",
+  FORKED_CLOUD: "that cloud has signed two blocks that cannot both be, and has no word any more",
+  ABSURD_TIME: "its time is far ahead of ours",
+} as const;
+
+export type StatementVerdict =
+  | { readonly status: "accepted"; readonly record: Uint8Array }
+  | { readonly status: "known" }
+  | { readonly status: "refused"; readonly why: keyof typeof STATEMENT_REFUSALS };
+
+/** Two blocks of one cloud that cannot both be. */
+export interface ForkedCloud {
+  readonly one: Block;
+  readonly other: Block;
+}
+
+export class Witnesses {
+  readonly #sql: Sql;
+  readonly #state: State;
+  readonly #next: () => number;
+  readonly #settle: (record: Uint8Array) => void;
+
+  /** `next` gives the store's log one place more; `settle` is told of a record in which another may come to stand. */
+  constructor(sql: Sql, state: State, next: () => number, settle: (record: Uint8Array) => void) {
+    this.#sql = sql;
+    this.#state = state;
+    this.#next = next;
+    this.#settle = settle;
+  }
+
+  accept(now: number, bytes: Uint8Array): StatementVerdict {
+    const statement = decodeStatement(bytes);
+    if (!statement) return { status: "refused", why: "MALFORMED" };
+    const { block, transaction } = statement;
+    if (!this.#state.isKeyOf(block.ovx, block.key)) return { status: "refused", why: "UNKNOWN_CLOUD" };
+    if (block.time > now + MOST_AHEAD_MS) return { status: "refused", why: "ABSURD_TIME" };
+    const about = this.#place(transaction);
+    if (!about) return { status: "refused", why: "UNKNOWN_TRANSACTION" };
+    if (!this.#isWitness(block.ovx, about.record)) return { status: "refused", why: "NOT_A_WITNESS" };
+    if (!this.#noteBlock(block)) return { status: "refused", why: "FORKED_CLOUD" };
+    if (!this.#keep(statement, about, bytes)) return { status: "known" };
+    this.#settle(about.record);
+    return { status: "accepted", record: about.record };
+  }
+
+  /** Two blocks that prove that a cloud has no word. Returns whether that is new here. */
+  acceptFork(one: Block, other: Block): boolean {
+    const isOfOne =
+      sameBytes(one.ovx, other.ovx) && [one, other].every(({ ovx, key }) => this.#state.isKeyOf(ovx, key));
+    if (!isOfOne || canBoth(one, other) || this.fork(one.ovx)) return false;
+    this.#noteFork(one, other);
+    return true;
+  }
+
+  /** Its proof, of a cloud that said two things; null of one that did not. */
+  fork(ovx: Uint8Array): ForkedCloud | null {
+    const row = this.#sql.get<{ one: Uint8Array; other: Uint8Array }>(
+      "SELECT one, other FROM forked_clouds WHERE ovx = ?",
+      ovx,
+    );
+    return row && { one: decodeBlock(row.one)!, other: decodeBlock(row.other)! };
+  }
+
+  /** What is kept of what was said about a record, from that place of the log on. */
+  statements(record: Uint8Array, since: number): { readonly bytes: Uint8Array; readonly sequence: number }[] {
+    const sql = "SELECT bytes, sequence FROM statements WHERE record = ? AND sequence > ? ORDER BY sequence";
+    return this.#sql.all(sql, record, since);
+  }
+
+  /** What the record's digest has for each statement. */
+  knownBy(record: Uint8Array): Uint8Array[] {
+    const forked = this.#sql.has("SELECT 1 FROM forked_clouds WHERE ovx = ?", record) ? [forkMark(record)] : [];
+    return [...forked, ...this.statements(record, 0).map(({ bytes }) => sha256(bytes))];
+  }
+
+  /** The clouds, attached now, that have accepted a transaction which stands. Of a cloud's own record: itself. */
+  of(transaction: Uint8Array): Uint8Array[] {
+    const about = this.#place(transaction);
+    if (!about || about.stands !== Standing.stands) return [];
+    const { record, height, kind } = about;
+    return this.cloudsAt(record, Infinity).filter((cloud) =>
+      kind === Kind.join ? this.has(cloud, transaction) : this.supports(cloud, record, height),
+    );
+  }
+
+  /** Whose word counts: those that were attached when the record had come to that height; Infinity for now. */
+  cloudsAt(record: Uint8Array, height: number): Uint8Array[] {
+    return this.#state.view(record)?.isDnet ? this.#state.attachedAt(record, Math.min(height, MAX_HEIGHT)) : [record];
+  }
+
+  /** Whether that cloud says so of this very transaction. */
+  has(cloud: Uint8Array, transaction: Uint8Array): boolean {
+    return this.#sql.has("SELECT 1 FROM statements WHERE transaction_id = ? AND ovx = ?", transaction, cloud);
+  }
+
+  /** Whether it has accepted the step that stands at that height of the record, or anything that follows it, lost or not. */
+  supports(cloud: Uint8Array, record: Uint8Array, height: number): boolean {
+    const sql = `SELECT 1 FROM statements JOIN transactions ON id = transaction_id
+      WHERE statements.record = ? AND ovx = ? AND stands = 1 AND height >= ?`;
+    if (this.#sql.has(sql, record, cloud, height)) return true;
+    return this.#branches(record).some(({ id, from }) => from >= height && this.has(cloud, id));
+  }
+
+  hasAny(transaction: Uint8Array): boolean {
+    return this.#sql.has("SELECT 1 FROM statements WHERE transaction_id = ?", transaction);
+  }
+
+  /** A cloud's own statements, of the block that it has just signed. */
+  say(statements: readonly Statement[]): void {
+    for (const statement of statements) {
+      const { block, transaction } = statement;
+      const about = this.#place(transaction)!;
+      if (this.#noteBlock(block) && this.#isWitness(block.ovx, about.record)) {
+        this.#keep(statement, about, encodeStatement(statement));
+      }
+    }
+  }
+
+  /** Returns whether it says more than what is here. Of two about one transaction the one of the earlier block is kept. */
+  #keep({ block, transaction }: Statement, about: Row, bytes: Uint8Array): boolean {
+    const { ovx } = block;
+    const { record, height, kind, stands } = about;
+    const same = this.#sql.get<Kept>(`${KEPT} WHERE transaction_id = ? AND ovx = ?`, transaction, ovx);
+    if (same && (same.block < block.height || (same.block === block.height && compareBytes(same.bytes, bytes) <= 0))) {
+      return false;
+    }
+    if (kind !== Kind.join && stands === Standing.stands && this.#isCovered(ovx, record, height)) return false;
+    if (same) this.#forget(record, same);
+    const sequence = this.#next();
+    const insert = "INSERT INTO statements VALUES (?, ?, ?, ?, ?, ?)";
+    this.#sql.run(insert, transaction, ovx, record, block.height, sequence, bytes);
+    this.#state.note(record, sha256(bytes), sequence);
+    this.prune(record);
+    return true;
+  }
+
+  /** Drops what others cover, and what those said who were never attached: after a statement more, and when other steps stand. */
+  prune(record: Uint8Array): void {
+    const chain = `${KEPT} JOIN transactions ON id = transaction_id
+      WHERE statements.record = ? AND kind <> 2 AND stands = 1 ORDER BY height`;
+    const all = this.#branches(record).length > 0 ? `${KEPT} WHERE record = ?` : chain;
+    for (const each of this.#sql.all<Kept>(all, record)) {
+      const { height, kind, stands } = this.#place(each.about)!;
+      const isCovered = kind !== Kind.join && stands === Standing.stands && this.#isCovered(each.ovx, record, height);
+      if (isCovered || !this.#isWitness(each.ovx, record)) this.#forget(record, each);
+    }
+  }
+
+  /** Whether that cloud has said more of the chain than that it has accepted the step of that height. */
+  #isCovered(cloud: Uint8Array, record: Uint8Array, height: number): boolean {
+    const sql = `SELECT 1 FROM statements JOIN transactions ON id = transaction_id
+      WHERE statements.record = ? AND ovx = ? AND stands = 1 AND kind <> 2 AND height > ?`;
+    if (this.#sql.has(sql, record, cloud, height)) return true;
+    return this.#branches(record).some(
+      ({ id, from, kind }) => kind !== Kind.join && from >= height && this.has(cloud, id),
+    );
+  }
+
+  /** All that does not stand, each with the height of the last step that stands before it. */
+  #branches(record: Uint8Array): { readonly id: Uint8Array; readonly from: number; readonly kind: number }[] {
+    const sql = "SELECT * FROM transactions WHERE record = ? AND stands = 0 ORDER BY height, kind";
+    const roots = new Map<string, number>();
+    return this.#sql.all<Row>(sql, record).map(({ id, height, kind, parent }) => {
+      const from = roots.get(parent!.toHex()) ?? (kind === Kind.join ? height : height - 1);
+      roots.set(id.toHex(), from);
+      return { id, from, kind };
+    });
+  }
+
+  #forget(record: Uint8Array, { about, ovx, bytes }: Kept): void {
+    this.#sql.run("DELETE FROM statements WHERE transaction_id = ? AND ovx = ?", about, ovx);
+    this.#state.note(record, sha256(bytes), this.#next());
+  }
+
+  // Blocks
+
+  /** Keeps a block's header; its key is the cloud's. False of a cloud that said two things, now or before. */
+  #noteBlock(block: Block): boolean {
+    const { ovx, height } = block;
+    if (this.fork(ovx)) return false;
+    const blocks = NEIGHBOURS.flatMap((sql) => this.#sql.all<{ bytes: Uint8Array }>(sql, ovx, height)).map(
+      ({ bytes }) => decodeBlock(bytes)!,
+    );
+    const rival = blocks.find((each) => !canBoth(each, block));
+    if (rival) {
+      this.#noteFork(rival, block);
+      return false;
+    }
+    this.#sql.run("INSERT OR IGNORE INTO headers VALUES (?, ?, ?, ?)", ovx, height, block.size, encodeBlock(block));
+    const sql = `DELETE FROM headers WHERE ovx = ? AND height <= (SELECT MAX(height) FROM headers WHERE ovx = ?) - ?
+      AND NOT EXISTS (SELECT 1 FROM sealed WHERE sealed.ovx = headers.ovx)`;
+    this.#sql.run(sql, ovx, ovx, MAX_HEADERS);
+    return true;
+  }
+
+  #noteFork(one: Block, other: Block): void {
+    const { ovx } = one;
+    this.#sql.run("INSERT INTO forked_clouds VALUES (?, ?, ?)", ovx, encodeBlock(one), encodeBlock(other));
+    this.#state.note(ovx, forkMark(ovx), this.#next());
+    const said = this.#sql.all<Kept & { record: Uint8Array }>(`${KEPT_OF} WHERE ovx = ?`, ovx);
+    for (const each of said) this.#forget(each.record, each);
+    for (const record of new Map(said.map((each) => [each.record.toHex(), each.record])).values()) this.#settle(record);
+  }
+
+  #isWitness(ovx: Uint8Array, record: Uint8Array): boolean {
+    return sameBytes(ovx, record) || this.#state.wasAttached(record, ovx);
+  }
+
+  #place(transaction: Uint8Array): Row | null {
+    const sql = "SELECT * FROM transactions WHERE id = ? AND record IS NOT NULL";
+    return this.#sql.get<Row>(sql, transaction);
+  }
+}
+
+const FORK_DOMAIN = new TextEncoder().encode("dnetdb fork 1\0");
+const KEPT = "SELECT transaction_id AS about, ovx, statements.bytes, block FROM statements";
+const KEPT_OF = "SELECT record, transaction_id AS about, ovx, bytes, block FROM statements";
+/** Of a block: the one of its height, the nearest below and above. */
+const NEIGHBOURS = [
+  "SELECT bytes FROM headers WHERE ovx = ? AND height = ?",
+  "SELECT bytes FROM headers WHERE ovx = ? AND height < ? ORDER BY height DESC LIMIT 1",
+  "SELECT bytes FROM headers WHERE ovx = ? AND height > ? ORDER BY height LIMIT 1",
+];
+const MAX_HEIGHT = 2 ** 48;
+
+interface Kept {
+  readonly about: Uint8Array;
+  readonly ovx: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly block: number;
+}
+
+/** What the digest of a cloud's record has once it has no word: whichever two blocks prove it. */
+function forkMark(ovx: Uint8Array): Uint8Array {
+  return sha256(FORK_DOMAIN, ovx);
+}
+
+/** Whether one cloud that keeps to its word may have signed both. */
+function canBoth(a: Block, b: Block): boolean {
+  if (a.height === b.height) return sameBytes(a.id, b.id);
+  const [earlier, later] = a.height < b.height ? [a, b] : [b, a];
+  if (later.height === earlier.height + 1 && !sameBytes(later.previous, earlier.id)) return false;
+  return later.size > earlier.size && later.time >= earlier.time;
+}
