@@ -119,30 +119,40 @@ export async function badNetwork(seed: number, toA: number, toB: number, weather
   const { loss = 0, duplication = 0, reordering = 0, reorderMs = 8, delayMs = 0 } = weather;
   const random = new SeededRandom(seed);
   let carried = 0;
-  const [atA, atB] = await Promise.all([0, 0].map(() => openUdpSocket({ host: LOOPBACK, port: 0 })));
-  const carry = (out: DatagramSocket, port: number) => (_from: unknown, datagram: Uint8Array) => {
+  const open = () => openUdpSocket({ host: LOOPBACK, port: 0 });
+  const atA = await open();
+  let atB = await open();
+  const carry = (out: () => DatagramSocket, port: number) => (_from: unknown, datagram: Uint8Array) => {
     carried++;
     if (random.chance(loss)) return;
     const copies = random.chance(duplication) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
       const heldMs = delayMs + (random.chance(reordering) ? random.between(0, reorderMs) : 0);
-      const send = () => out.send({ host: LOOPBACK, port }, datagram);
+      const send = () => out().send({ host: LOOPBACK, port }, datagram);
       if (heldMs > 0) setTimeout(send, heldMs);
       else send();
     }
   };
-  atA!.onDatagram(carry(atB!, toB));
-  atB!.onDatagram(carry(atA!, toA));
+  atA.onDatagram(carry(() => atB, toB));
+  const toClient = carry(() => atA, toA);
+  atB.onDatagram(toClient);
   return {
-    portForA: atA!.address.port,
-    portForB: atB!.address.port,
+    portForA: atA.address.port,
+    portForB: atB.address.port,
     /** Datagrams that came to it. */
     get carried() {
       return carried;
     },
+    /** From now on B sees A at another port, and what it sends to the one before is lost: as when a NAT forgets. */
+    async rebind(): Promise<void> {
+      const before = atB;
+      atB = await open();
+      atB.onDatagram(toClient);
+      before.close();
+    },
     close() {
-      atA!.close();
-      atB!.close();
+      atA.close();
+      atB.close();
     },
   };
 }
