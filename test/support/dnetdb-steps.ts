@@ -58,10 +58,14 @@ export function invitation(
   slot: Slot,
   guest: KeyPair,
   expiresAt: number | null = null,
+  options: StepOptions = {},
 ): Transaction {
   const script = { op: "OP_DNET_INVITE", dnet, slot, expiresAt } as const;
-  const outputs = [lockOf(owner), lockOf(guest)].map((lock) => ({ amount: AMOUNT, script: { ...script, lock } }));
-  return step(spent, script, { outputs });
+  const locks = [options.lock ?? lockOf(owner), lockOf(guest)];
+  return step(spent, script, {
+    ...options,
+    outputs: locks.map((lock) => ({ amount: AMOUNT, script: { ...script, lock } })),
+  });
 }
 
 export function join(
