@@ -25,6 +25,8 @@ export interface Context {
   /** The whole command table. */
   readonly root: Command;
   readonly random: Random;
+  /** Ms since 1970. */
+  now(): number;
   readonly tunnels: TunnelControl;
   readonly gateways: GatewayFactory;
   /** Standard input to its end. Throws DnetError beyond `maxBytes`. */

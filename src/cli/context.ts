@@ -26,6 +26,7 @@ export function systemContext(): Omit<Context, "root"> {
       columns: () => (isatty(2) && !isDumb ? process.stderr.columns || FALLBACK_COLUMNS : null),
     },
     random: systemRandom,
+    now: () => Date.now(),
     tunnels: tunnelControl,
     gateways: gatewayFactory,
     readStdin: async (maxBytes) => readStdin(maxBytes),

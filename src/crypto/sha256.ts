@@ -1,6 +1,5 @@
 /** SHA-256 (FIPS 180-4) by the runtime's own library, and RIPEMD-160 of it: what DNetDB names things and keys by. */
 import { hash } from "node:crypto";
-import { ripemd160 } from "@noble/hashes/legacy.js";
 
 /** 32 bytes, of the parts one after another. */
 export function sha256(...parts: Uint8Array[]): Uint8Array {
@@ -11,5 +10,5 @@ export function sha256(...parts: Uint8Array[]): Uint8Array {
 
 /** RIPEMD-160 of SHA-256, 20 bytes: how Bitcoin shortens a public key. */
 export function hash160(bytes: Uint8Array): Uint8Array {
-  return ripemd160(sha256(bytes));
+  return new Uint8Array(hash("ripemd160", sha256(bytes), "buffer"));
 }

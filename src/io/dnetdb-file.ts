@@ -9,8 +9,12 @@ import { STORE_ID_BYTES, Store } from "../overlay/dnetdb/store.ts";
 import { type Flaw, verifyStore } from "../overlay/dnetdb/verify.ts";
 import { systemRandom } from "./entropy.ts";
 
-/** How long another process of ours may hold it: a command waits for the daemon's step. */
-const BUSY_MS = 5_000;
+/** What a connection is set to. */
+export const PRAGMAS = [
+  "busy_timeout = 5000", // how long another process of ours may hold it: a command waits for the daemon's step
+  "journal_mode = WAL",
+  "synchronous = FULL",
+];
 
 export interface DnetDbFile {
   readonly store: Store;
@@ -26,9 +30,7 @@ export function openDnetDb(path: string): DnetDbFile {
   if (existsSync(path)) refuseOthers(path);
   const database = open(path);
   try {
-    database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
-    database.run("PRAGMA journal_mode = WAL");
-    database.run("PRAGMA synchronous = FULL");
+    for (const pragma of PRAGMAS) database.run(`PRAGMA ${pragma}`);
     const { quick_check: check } = database.query("PRAGMA quick_check(1)").get() as { readonly quick_check: string };
     if (check !== "ok") throw damaged(path, check);
     const emptyDatabase = () => new Database(":memory:");

@@ -2,7 +2,10 @@
  * The log of a cloud that this machine is: all that it has accepted, in its order, as one tree, and the blocks that it signs over it. With
  * them it shows that something is in the log, and that a later log has all of an earlier one.
  */
+import { sameBytes } from "../../base/bytes.ts";
+import { DnetError } from "../../base/error.ts";
 import type { KeyPair } from "../../crypto/ed25519.ts";
+import { formatId } from "./ids.ts";
 import { completedBy, consistencyPath, inclusionPath, leafHash, type Subtrees, treeRoot } from "./merkle.ts";
 import { Kind, type Row } from "./places.ts";
 import { MOST_AHEAD_MS } from "./rules.ts";
@@ -22,9 +25,11 @@ export class CloudLog {
 
   /**
    * Adds what was accepted since the last block, and signs the next; null when there is nothing. Not a join whose invitation was over, and
-   * of two that spend the same only the one that was there first.
+   * of two that spend the same only the one that was there first. Null also for a cloud that has no word any more. Throws DnetError when
+   * its last block is not of this log: signing another would take its word away.
    */
   seal(now: number, ovx: Uint8Array, keyPair: KeyPair): Block | null {
+    if (this.#witnesses.fork(ovx)) return null;
     const from = this.#sql.get<{ sequence: number }>("SELECT sequence FROM sealed WHERE ovx = ?", ovx)?.sequence ?? 0;
     const sql = "SELECT * FROM transactions WHERE sequence > ? AND stands = 1 AND kind < 3 ORDER BY sequence";
     const rows = this.#sql.all<Row & { sequence: number }>(sql, from);
@@ -72,10 +77,15 @@ export class CloudLog {
 
   #sign(now: number, ovx: Uint8Array, size: number, keyPair: KeyPair): Block {
     const last = this.lastBlock(ovx);
+    if (last && !this.#hasMade(last)) throw elsewhere(last);
     const root = treeRoot(size, this.#subtrees(ovx));
     const [height, previous] = last ? [last.height + 1, last.id] : [0, NO_BLOCK];
     const time = Math.max(now, last?.time ?? 0);
     return signBlock({ ovx, height, previous, size, root, time, key: keyPair.publicKey }, keyPair);
+  }
+
+  #hasMade({ ovx, size, root }: Block): boolean {
+    return size <= this.size(ovx) && sameBytes(treeRoot(size, this.#subtrees(ovx)), root);
   }
 
   #append(ovx: Uint8Array, position: number, id: Uint8Array): void {
@@ -105,4 +115,11 @@ export class CloudLog {
     const { script } = (decodeTransaction(row.bytes) as Transaction).outputs[0]!;
     return script.op === "OP_DNET_INVITE" && script.expiresAt !== null ? script.expiresAt : Infinity;
   }
+}
+
+function elsewhere({ ovx, height }: Block): DnetError {
+  const message = `block ${height} of the cloud ${formatId(ovx)} was not made from the log that is here`;
+  return new DnetError("CLOUD_ELSEWHERE", message, {
+    hint: "run each cloud on one machine, and not from an old copy of its store; to go on here, make a new cloud: dnet ovx create",
+  });
 }

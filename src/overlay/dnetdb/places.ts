@@ -99,7 +99,7 @@ export class Places {
   }
 
   later(): number {
-    return this.#sql.get<{ count: number }>("SELECT COUNT(*) AS count FROM transactions WHERE kind = 3")!.count;
+    return this.#sql.get<{ count: number }>("SELECT COUNT(*) AS count FROM transactions WHERE record IS NULL")!.count;
   }
 
   /** Returns its new place in the log. */

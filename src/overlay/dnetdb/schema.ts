@@ -17,7 +17,6 @@ const MIGRATIONS: readonly string[] = [
   );
   CREATE INDEX transactions_by_place ON transactions (record, height, kind);
   CREATE INDEX transactions_that_lost ON transactions (record) WHERE stands = 0;
-  CREATE INDEX transactions_of_later_versions ON transactions (kind) WHERE kind = 3;
   -- What follows from those that stand. The head is the step whose first output the next one spends. What is not of the chain (joins, losers,
   -- statements) is in a digest: the exclusive or of what each is known by. Changed is the newest sequence of all; bytes is what all of it takes.
   CREATE TABLE records (
@@ -53,7 +52,7 @@ const MIGRATIONS: readonly string[] = [
   -- Block headers of clouds: all of our own, the newest of others.
   CREATE TABLE headers (ovx BLOB, height INTEGER, size INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (ovx, height)) WITHOUT ROWID;
   -- Two headers of one cloud that cannot both be.
-  CREATE TABLE forked_clouds (ovx BLOB PRIMARY KEY, one BLOB NOT NULL, other BLOB NOT NULL) WITHOUT ROWID;
+  CREATE TABLE forked_clouds (ovx BLOB PRIMARY KEY, sequence INTEGER NOT NULL, bytes BLOB NOT NULL) WITHOUT ROWID;
   -- The tree of a cloud that this machine is: its leaves, and the hashes of its complete subtrees.
   CREATE TABLE log (ovx BLOB, position INTEGER, transaction_id BLOB NOT NULL, PRIMARY KEY (ovx, position)) WITHOUT ROWID;
   CREATE UNIQUE INDEX log_by_transaction ON log (transaction_id, ovx);

@@ -108,7 +108,7 @@ export class Store implements Facts {
     const why = isBody ? judge(transaction, body, this, now) : "WRONG_HASH";
     if (why === "SPENT_INPUT") return this.#contend(now, transaction, bytes, body);
     if (why) return { status: "refused", id, why };
-    this.atomically(() => {
+    this.#within(() => {
       const place = this.#places.placeOf(transaction);
       this.#places.insert(transaction, bytes, place, Standing.stands);
       this.state.apply(transaction, body, place.height, this.sequence);
@@ -118,14 +118,9 @@ export class Store implements Facts {
     return { status: "accepted", id };
   }
 
-  /** What a cloud says of a transaction that is here. It may decide which of two stands. */
+  /** What a cloud says of a transaction that is here, or the proof that a cloud has no word. It may decide which of two stands. */
   acceptStatement(now: number, bytes: Uint8Array): StatementVerdict {
     return this.atomically(() => this.witnesses.accept(now, bytes));
-  }
-
-  /** Two blocks, proof that a cloud has no word. Returns whether that is new here. */
-  acceptFork(one: Block, other: Block): boolean {
-    return this.atomically(() => this.witnesses.acceptFork(one, other));
   }
 
   /** A block of what was accepted since the cloud's last, signed; null when there is nothing new. */
@@ -311,6 +306,12 @@ export class Store implements Facts {
 
   isAuthorised(ovx: Uint8Array, dnet: Uint8Array): boolean {
     return this.state.authorisation(ovx, dnet) !== null;
+  }
+
+  /** As a part of a step of the database that is going on, or as one of its own: whatever it throws ends the whole. */
+  #within(work: () => void): void {
+    if (this.#sql.isInside) work();
+    else this.atomically(work);
   }
 
   /** What it spends is spent, or does not stand: it is kept beside, if its signer may say it, and may come to stand. */

@@ -7,7 +7,7 @@ import { sameBytes } from "../../base/bytes.ts";
 import { sha256 } from "../../crypto/sha256.ts";
 import { Store } from "./store.ts";
 import { decodeTransaction } from "./transaction.ts";
-import { decodeStatement } from "./witness.ts";
+import { decodeFork, decodeStatement } from "./witness.ts";
 
 /** What is wrong, and where: a table's name, and what it is about. */
 export interface Flaw {
@@ -26,6 +26,7 @@ const DERIVED = {
   settings: ["*", "record, op, set_by"],
   ovx_keys: ["*", "ovx, key"],
   statements: ["transaction_id, ovx, record, block, bytes", "transaction_id, ovx"],
+  forked_clouds: ["ovx", "ovx"],
 } as const;
 /** Of a store that an owner has filled with branches; what is not settled by then is a flaw. */
 const MAX_ROUNDS = 100;
@@ -99,10 +100,10 @@ function* everything(database: Database, rebuilt: Store, note: Note): Generator<
     };
     yield { table: "transactions", name, tell };
   }
-  for (const { bytes } of database.query("SELECT bytes FROM statements").iterate() as IterableIterator<{
-    bytes: Uint8Array;
-  }>) {
-    const tell = () => rebuilt.acceptStatement(decodeStatement(bytes)?.block.time ?? 0, bytes);
+  const statements = database.query("SELECT bytes FROM statements UNION ALL SELECT bytes FROM forked_clouds").iterate();
+  for (const { bytes } of statements as IterableIterator<{ bytes: Uint8Array }>) {
+    const { block } = decodeStatement(bytes) ?? { block: decodeFork(bytes)?.other };
+    const tell = () => rebuilt.acceptStatement(block?.time ?? 0, bytes);
     yield { table: "statements", name: sha256(bytes).toHex(), tell };
   }
 }

@@ -3,9 +3,11 @@
  * the block before. All numbers little-endian.
  *   header     version u8 = 1 ‖ ovx 32 ‖ height u64 ‖ previous 32 ‖ size u64 ‖ root 32 ‖ time u64 ‖ key 32 ‖ signature 64
  *   statement  header ‖ transaction id 32 ‖ position u64 ‖ hashes u8 ‖ each 32
+ *   fork       header ‖ header: two of one cloud that cannot both be
  * `previous` is the id of the block before, of the first all zeros; `size` and `root` are of the tree with this block's leaves. An id is
  * SHA-256 of a domain and all but the signature; that domain and the id are signed. One meaning has one encoding.
  */
+import { sameBytes } from "../../base/bytes.ts";
 import { type KeyPair, sign, verify } from "../../crypto/ed25519.ts";
 import { sha256 } from "../../crypto/sha256.ts";
 import { Reader } from "../../wire/reader.ts";
@@ -50,6 +52,12 @@ export interface Statement {
   readonly path: readonly Uint8Array[];
 }
 
+/** Two blocks of one cloud that cannot both be: proof that it has no word. */
+export interface CloudFork {
+  readonly one: Block;
+  readonly other: Block;
+}
+
 export function signBlock(fields: BlockFields, { secretKey }: KeyPair): Block {
   const id = idOf(fields);
   return { ...fields, id, signature: sign(signable(id), secretKey) };
@@ -86,6 +94,26 @@ export function decodeStatement(bytes: Uint8Array): Statement | null {
   const path = Array.from({ length: count }, () => r.fixed(HASH_BYTES));
   if (!r.ok || r.remaining > 0) return null;
   return isIncluded(transaction, position, path, block) ? { block, transaction, position, path } : null;
+}
+
+export function encodeFork({ one, other }: CloudFork): Uint8Array {
+  return new Writer().fixed(encodeBlock(one)).fixed(encodeBlock(other)).finish();
+}
+
+/** Null for anything but two signed blocks of one cloud that cannot both be. No statement has this length. */
+export function decodeFork(bytes: Uint8Array): CloudFork | null {
+  if (bytes.length !== 2 * HEADER_BYTES) return null;
+  const one = decodeBlock(bytes.subarray(0, HEADER_BYTES));
+  const other = one && decodeBlock(bytes.subarray(HEADER_BYTES));
+  return one && other && sameBytes(one.ovx, other.ovx) && !canBoth(one, other) ? { one, other } : null;
+}
+
+/** Whether one cloud that keeps to its word may have signed both. */
+export function canBoth(a: Block, b: Block): boolean {
+  if (a.height === b.height) return sameBytes(a.id, b.id);
+  const [earlier, later] = a.height < b.height ? [a, b] : [b, a];
+  if (later.height === earlier.height + 1 && !sameBytes(later.previous, earlier.id)) return false;
+  return later.size > earlier.size && later.time >= earlier.time;
 }
 
 function readBlock(r: Reader): Block | null {

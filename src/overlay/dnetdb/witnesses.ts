@@ -9,7 +9,18 @@ import { Kind, type Row, Standing } from "./places.ts";
 import { MOST_AHEAD_MS } from "./rules.ts";
 import type { Sql } from "./sql.ts";
 import type { State } from "./state.ts";
-import { type Block, decodeBlock, decodeStatement, encodeBlock, encodeStatement, type Statement } from "./witness.ts";
+import {
+  type Block,
+  type CloudFork,
+  canBoth,
+  decodeBlock,
+  decodeFork,
+  decodeStatement,
+  encodeBlock,
+  encodeFork,
+  encodeStatement,
+  type Statement,
+} from "./witness.ts";
 
 /** Of other clouds, the newest: enough to see one that says two things. */
 const MAX_HEADERS = 256;
@@ -29,12 +40,6 @@ export type StatementVerdict =
   | { readonly status: "known" }
   | { readonly status: "refused"; readonly why: keyof typeof STATEMENT_REFUSALS };
 
-/** Two blocks of one cloud that cannot both be. */
-export interface ForkedCloud {
-  readonly one: Block;
-  readonly other: Block;
-}
-
 export class Witnesses {
   readonly #sql: Sql;
   readonly #state: State;
@@ -50,6 +55,8 @@ export class Witnesses {
   }
 
   accept(now: number, bytes: Uint8Array): StatementVerdict {
+    const fork = decodeFork(bytes);
+    if (fork) return this.#acceptFork(fork);
     const statement = decodeStatement(bytes);
     if (!statement) return { status: "refused", why: "MALFORMED" };
     const { block, transaction } = statement;
@@ -58,40 +65,30 @@ export class Witnesses {
     const about = this.#place(transaction);
     if (!about) return { status: "refused", why: "UNKNOWN_TRANSACTION" };
     if (!this.#isWitness(block.ovx, about.record)) return { status: "refused", why: "NOT_A_WITNESS" };
-    if (!this.#noteBlock(block)) return { status: "refused", why: "FORKED_CLOUD" };
+    if (this.fork(block.ovx)) return { status: "refused", why: "FORKED_CLOUD" };
+    // What it says is not believed any more; that it said it is news.
+    if (!this.#noteBlock(block)) return { status: "accepted", record: block.ovx };
     if (!this.#keep(statement, about, bytes)) return { status: "known" };
     this.#settle(about.record);
     return { status: "accepted", record: about.record };
   }
 
-  /** Two blocks that prove that a cloud has no word. Returns whether that is new here. */
-  acceptFork(one: Block, other: Block): boolean {
-    const isOfOne =
-      sameBytes(one.ovx, other.ovx) && [one, other].every(({ ovx, key }) => this.#state.isKeyOf(ovx, key));
-    if (!isOfOne || canBoth(one, other) || this.fork(one.ovx)) return false;
-    this.#noteFork(one, other);
-    return true;
-  }
-
   /** Its proof, of a cloud that said two things; null of one that did not. */
-  fork(ovx: Uint8Array): ForkedCloud | null {
-    const row = this.#sql.get<{ one: Uint8Array; other: Uint8Array }>(
-      "SELECT one, other FROM forked_clouds WHERE ovx = ?",
-      ovx,
-    );
-    return row && { one: decodeBlock(row.one)!, other: decodeBlock(row.other)! };
+  fork(ovx: Uint8Array): CloudFork | null {
+    const row = this.#sql.get<{ bytes: Uint8Array }>("SELECT bytes FROM forked_clouds WHERE ovx = ?", ovx);
+    return row && decodeFork(row.bytes);
   }
 
   /** What is kept of what was said about a record, from that place of the log on. */
   statements(record: Uint8Array, since: number): { readonly bytes: Uint8Array; readonly sequence: number }[] {
-    const sql = "SELECT bytes, sequence FROM statements WHERE record = ? AND sequence > ? ORDER BY sequence";
-    return this.#sql.all(sql, record, since);
+    const sql = `SELECT bytes, sequence FROM statements WHERE record = ? AND sequence > ?
+      UNION ALL SELECT bytes, sequence FROM forked_clouds WHERE ovx = ? AND sequence > ? ORDER BY sequence`;
+    return this.#sql.all(sql, record, since, record, since);
   }
 
   /** What the record's digest has for each statement. */
   knownBy(record: Uint8Array): Uint8Array[] {
-    const forked = this.#sql.has("SELECT 1 FROM forked_clouds WHERE ovx = ?", record) ? [forkMark(record)] : [];
-    return [...forked, ...this.statements(record, 0).map(({ bytes }) => sha256(bytes))];
+    return this.statements(record, 0).map(({ bytes }) => (decodeFork(bytes) ? forkMark(record) : sha256(bytes)));
   }
 
   /** The clouds, attached now, that have accepted a transaction which stands. Of a cloud's own record: itself. */
@@ -204,7 +201,7 @@ export class Witnesses {
     );
     const rival = blocks.find((each) => !canBoth(each, block));
     if (rival) {
-      this.#noteFork(rival, block);
+      this.#noteFork({ one: rival, other: block });
       return false;
     }
     this.#sql.run("INSERT OR IGNORE INTO headers VALUES (?, ?, ?, ?)", ovx, height, block.size, encodeBlock(block));
@@ -214,10 +211,20 @@ export class Witnesses {
     return true;
   }
 
-  #noteFork(one: Block, other: Block): void {
-    const { ovx } = one;
-    this.#sql.run("INSERT INTO forked_clouds VALUES (?, ?, ?)", ovx, encodeBlock(one), encodeBlock(other));
-    this.#state.note(ovx, forkMark(ovx), this.#next());
+  #acceptFork(fork: CloudFork): StatementVerdict {
+    const { ovx } = fork.one;
+    const isOfOne = [fork.one, fork.other].every(({ key }) => this.#state.isKeyOf(ovx, key));
+    if (!isOfOne) return { status: "refused", why: "UNKNOWN_CLOUD" };
+    if (this.fork(ovx)) return { status: "known" };
+    this.#noteFork(fork);
+    return { status: "accepted", record: ovx };
+  }
+
+  #noteFork(fork: CloudFork): void {
+    const { ovx } = fork.one;
+    const sequence = this.#next();
+    this.#sql.run("INSERT INTO forked_clouds VALUES (?, ?, ?)", ovx, sequence, encodeFork(fork));
+    this.#state.note(ovx, forkMark(ovx), sequence);
     const said = this.#sql.all<Kept & { record: Uint8Array }>(`${KEPT_OF} WHERE ovx = ?`, ovx);
     for (const each of said) this.#forget(each.record, each);
     for (const record of new Map(said.map((each) => [each.record.toHex(), each.record])).values()) this.#settle(record);
@@ -254,12 +261,4 @@ interface Kept {
 /** What the digest of a cloud's record has once it has no word: whichever two blocks prove it. */
 function forkMark(ovx: Uint8Array): Uint8Array {
   return sha256(FORK_DOMAIN, ovx);
-}
-
-/** Whether one cloud that keeps to its word may have signed both. */
-function canBoth(a: Block, b: Block): boolean {
-  if (a.height === b.height) return sameBytes(a.id, b.id);
-  const [earlier, later] = a.height < b.height ? [a, b] : [b, a];
-  if (later.height === earlier.height + 1 && !sameBytes(later.previous, earlier.id)) return false;
-  return later.size > earlier.size && later.time >= earlier.time;
 }

@@ -1,4 +1,5 @@
 import { DnetError } from "../../../src/base/error.ts";
+import type { Random } from "../../../src/base/random.ts";
 import type { Context, Terminal } from "../../../src/cli/command.ts";
 import { type GatewayFactory, gatewayFactory } from "../../../src/cli/gateway-factory.ts";
 import { root } from "../../../src/cli/root.ts";
@@ -20,6 +21,10 @@ export interface Given {
   readonly tunnels?: TunnelControl;
   /** Left out: real ones. */
   readonly gateways?: GatewayFactory;
+  /** Left out: nothing but ones. */
+  readonly random?: Random;
+  /** Left out: the real time. */
+  readonly now?: () => number;
   /** What Ctrl-C aborts. */
   readonly stop?: AbortSignal;
 }
@@ -29,7 +34,8 @@ export async function dnet(argv: readonly string[], given: Given = {}): Promise<
   const { terminal = new FakeTerminal(), stdin = "", stop = new AbortController().signal } = given;
   const context: Omit<Context, "root"> = {
     terminal,
-    random: { bytes: (length) => new Uint8Array(length).fill(0xff) },
+    random: given.random ?? { bytes: (length) => new Uint8Array(length).fill(0xff) },
+    now: given.now ?? (() => Date.now()),
     tunnels: given.tunnels ?? fakeTunnels([]),
     gateways: given.gateways ?? gatewayFactory,
     readStdin: async () => new TextEncoder().encode(stdin),

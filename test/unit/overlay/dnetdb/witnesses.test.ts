@@ -11,8 +11,10 @@ import { encodeTransaction, type Transaction } from "../../../../src/overlay/dne
 import { verifyStore } from "../../../../src/overlay/dnetdb/verify.ts";
 import {
   decodeBlock,
+  decodeFork,
   decodeStatement,
   encodeBlock,
+  encodeFork,
   encodeStatement,
   signBlock,
 } from "../../../../src/overlay/dnetdb/witness.ts";
@@ -154,7 +156,11 @@ test("a cloud that signs two blocks of one height has no word any more, and both
   // Others need not hear both by themselves.
   const elsewhere = hearing(steps);
   for (const each of a.before) expect(hear(elsewhere, each)).toBe("accepted");
-  expect([elsewhere.acceptFork(fork.one, fork.one), elsewhere.acceptFork(fork.one, fork.other)]).toEqual([false, true]);
+  const proof = db.statementsOf(one.ovx, 0).map(({ bytes }) => bytes);
+  expect(proof).toEqual([encodeFork(fork)]);
+  expect(decodeFork(encodeFork({ one: fork.one, other: fork.one }))).toBeNull();
+  expect(proof.map((each) => hear(elsewhere, each))).toEqual(["accepted"]);
+  expect(elsewhere.headOf(one.ovx)!.digest).toEqual(db.headOf(one.ovx)!.digest);
   expect(elsewhere.witnesses.of(head.id)).toEqual([]);
 });
 
@@ -176,6 +182,19 @@ test("of two steps the one stands that a cloud has witnessed, whatever came firs
     expect(tell(witness, other!)).toBe("lost");
     expect(witness.seal(NOW, one.ovx, one.keys)).toBeNull(); // has given its word
   }
+});
+
+test("a cloud whose last block came from elsewhere, or that has an older log than its blocks, signs nothing", () => {
+  const one = cloud();
+  const { dnet, head, steps } = dnetWith([one]);
+  const [here, elsewhere] = [hearing(steps), hearing([...cloud().steps, ...steps])];
+  here.seal(NOW, one.ovx, one.keys);
+  expect(tell(here, step(head, { op: "OP_DNET_POLICY", dnet }))).toBe("accepted");
+  here.seal(NOW, one.ovx, one.keys);
+  expect(tell(elsewhere, step(head, { op: "OP_DNET_POLICY", dnet }))).toBe("accepted");
+  for (const { bytes } of here.statementsOf(dnet, 0)) expect(hear(elsewhere, bytes)).toBe("accepted");
+  expect(() => elsewhere.seal(NOW, one.ovx, one.keys)).toThrow(expect.objectContaining({ code: "CLOUD_ELSEWHERE" }));
+  expect(elsewhere.log.size(one.ovx)).toBe(0);
 });
 
 test("a join whose invitation is long over gets no word of a cloud", () => {

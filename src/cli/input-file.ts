@@ -1,0 +1,31 @@
+import { closeSync, openSync } from "node:fs";
+import { DnetError } from "../base/error.ts";
+import { readToEnd } from "./bounded-read.ts";
+import type { Context } from "./command.ts";
+import { printable } from "./printable.ts";
+
+const STDIN = "-";
+
+/** All of a file or, for `-`, of standard input. Throws DnetError, which never says what is in it. */
+export async function readInput(path: string, maxBytes: number, context: Context): Promise<Uint8Array> {
+  if (path === STDIN) return context.readStdin(maxBytes);
+  let fd: number | null = null;
+  try {
+    fd = openSync(path, "r");
+    const bytes = readToEnd(fd, maxBytes);
+    if (bytes) return bytes;
+  } catch (cause) {
+    throw unreadable(path, `cannot be read: ${(cause as Error).message}`, cause);
+  } finally {
+    if (fd !== null) closeSync(fd);
+  }
+  throw unreadable(path, `has more than ${maxBytes} bytes`);
+}
+
+function unreadable(path: string, flaw: string, cause?: unknown): DnetError {
+  return new DnetError("FILE_UNREADABLE", `${printable(path)} ${flaw}`, {
+    failure: "configuration",
+    hint: "a file that dnet wrote, and that you may read",
+    cause,
+  });
+}

@@ -1,0 +1,15 @@
+import { group } from "./command.ts";
+import { netAttach, netDetach } from "./net-attach.ts";
+import { netClose } from "./net-close.ts";
+import { netCreate } from "./net-create.ts";
+import { netList } from "./net-list.ts";
+import { netPolicy } from "./net-policy.ts";
+import { netRekey } from "./net-rekey.ts";
+import { netShow } from "./net-show.ts";
+import { netTransfer } from "./net-transfer.ts";
+
+export const net = group({
+  name: "net",
+  summary: "Make a dnet, and say who serves it, owns it and by what policy",
+  subcommands: [netCreate, netList, netShow, netAttach, netDetach, netPolicy, netRekey, netTransfer, netClose],
+});

@@ -1,0 +1,99 @@
+/** Small files that are their owner's alone: read only when nobody else can, and written as one step that lasts. */
+import { randomUUID } from "node:crypto";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { DnetError } from "../base/error.ts";
+
+/** Null when there is none. Throws DnetError for one that others can read, that is larger, or that is no file. */
+export function readPrivateFile(path: string, maxBytes: number): string | null {
+  const fd = open(path);
+  if (fd === null) return null;
+  try {
+    const found = fstatSync(fd);
+    const mode = (found.mode & 0o777).toString(8);
+    if (!found.isFile()) throw refused(path, "is not a file", "another path");
+    if (found.mode & 0o077) throw refused(path, `is open to others (mode ${mode})`, `chmod 600 ${path}`);
+    const bytes = Buffer.alloc(maxBytes + 1);
+    const length = readSync(fd, bytes, 0, bytes.length, 0);
+    if (length > maxBytes) throw refused(path, `has more than ${maxBytes} bytes`, "another file: this is none of ours");
+    return bytes.toString("utf8", 0, length);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Makes the file, or replaces it: whatever stops the process leaves the old one or the new one. Throws DnetError. */
+export function writePrivateFile(path: string, text: string): void {
+  throughUnfinished(path, text, (unfinished) => renameSync(unfinished, path));
+}
+
+/** False, and nothing is changed, when there is one already. Throws DnetError. */
+export function createPrivateFile(path: string, text: string): boolean {
+  return throughUnfinished(path, text, (unfinished) => {
+    try {
+      linkSync(unfinished, path);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+      throw error;
+    } finally {
+      rmSync(unfinished);
+    }
+  });
+}
+
+function throughUnfinished<Result>(path: string, text: string, put: (unfinished: string) => Result): Result {
+  // A name of its own: others may write the same file.
+  const unfinished = `${path}.${randomUUID()}.tmp`;
+  try {
+    const fd = openSync(unfinished, "wx", 0o600);
+    try {
+      writeFileSync(fd, text);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    const result = put(unfinished);
+    syncDirectory(dirname(path));
+    return result;
+  } catch (cause) {
+    rmSync(unfinished, { force: true });
+    throw refused(path, `cannot be written: ${(cause as Error).message}`, "a path that you may write to", cause);
+  }
+}
+
+/** So that the new name lasts too (fsync(2)). */
+function syncDirectory(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function open(path: string): number | null {
+  try {
+    // A pipe that nobody writes to would keep us waiting.
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === "ENOENT") return null;
+    throw refused(path, `cannot be opened: ${message}`, "a path that you may read", cause);
+  }
+}
+
+function refused(path: string, flaw: string, hint: string, cause?: unknown): DnetError {
+  return new DnetError("BAD_PRIVATE_FILE", `${path} ${flaw}`, { failure: "permission", hint, cause });
+}

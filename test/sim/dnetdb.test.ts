@@ -1,0 +1,299 @@
+/** Many replicas of DNetDB, in simulated time: what they end with, what it costs, and who cannot stop it. */
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import { decodeSyncMessage, encodeSyncMessage } from "../../src/overlay/dnetdb/sync-messages.ts";
+import { verifyStore } from "../../src/overlay/dnetdb/verify.ts";
+import { SeededRandom } from "../support/random.ts";
+import { Cloud, LATENCY_MS, Owner, Replicas, type Signed, START, type Tamper } from "../support/replicas.ts";
+
+const SEEDS = Number(Bun.env["DNET_SEEDS"] ?? 1);
+const COUNT = 50;
+
+/** Links at random, so that each has some `degree`, and all hang together. */
+function link(net: Replicas, random: SeededRandom, degree: number): void {
+  const count = net.stores.length;
+  for (let at = 0; at < count; at++) {
+    for (let i = 0; i < degree / 2; i++) {
+      const to = i === 0 ? (at + 1) % count : random.below(count);
+      if (to !== at && !net.isLinked(at, to)) net.connect(at, to);
+    }
+  }
+}
+
+/** Garbage, flipped bits, steps that are held back: every frame may be one of them. */
+function liar(random: SeededRandom): Tamper {
+  return (frame) => {
+    const message = decodeSyncMessage(frame);
+    if (random.chance(0.6) || message?.type === "hello") return frame;
+    if (random.chance(0.1)) return random.bytes(1 + random.below(200));
+    if (random.chance(0.3)) return frame.with(random.below(frame.length), random.below(256));
+    if (message?.type === "items") {
+      const few = message.items.slice(0, random.below(message.items.length + 1));
+      const items = few.map((item) =>
+        item.kind === "transaction" && random.chance(0.5)
+          ? { ...item, bytes: item.bytes.with(random.below(item.bytes.length), random.below(256)) }
+          : item,
+      );
+      return encodeSyncMessage({ ...message, items });
+    }
+    if (message?.type === "heads") {
+      const heads = message.heads.map((head) => ({ ...head, head: random.bytes(32), height: random.below(1_000) }));
+      return encodeSyncMessage({ ...message, heads });
+    }
+    return random.chance(0.5) ? null : frame;
+  };
+}
+
+test.each(Array.from({ length: SEEDS }, (_, i) => i + 1))(
+  "replicas that were parted, restarted and lied to end in the same state, a two-faced owner and a two-faced cloud included (seed %i)",
+  (seed) => {
+    const random = new SeededRandom(seed);
+    const net = new Replicas();
+    while (net.stores.length < COUNT) net.add();
+    const LIAR = COUNT - 1;
+    net.tampers.set(LIAR, liar(random));
+    link(net, random, 4);
+    const owners = Array.from({ length: 6 }, (_, i) => new Owner(seed * 100 + i));
+    const honest = () => random.below(LIAR);
+    const cloud = new Cloud(seed);
+    // Two machines have its key, and each seals what it has heard.
+    const twoFacedCloud = new Cloud(seed + 500);
+    net.submit(0, ...cloud.first);
+    for (const at of [1, 2]) net.submit(at, ...twoFacedCloud.first);
+    // Where each owner's machine is; the last owner says one thing here and another there.
+    const twoFaced = owners.at(-1)!;
+    const homes = owners.map((_, i) => (i === 1 || i === 2 ? i : honest()));
+    const written = new Map<Owner, Signed[]>(owners.map((owner) => [owner, [...owner.first]]));
+    const write = (owner: Owner, home: number, ...steps: Signed[]) => {
+      written.get(owner)!.push(...steps);
+      net.submit(home, ...steps);
+    };
+    for (const [i, owner] of owners.entries()) {
+      net.submit(homes[i]!, ...owner.first);
+      write(owner, homes[i]!, owner.attach(cloud.record), owner.attach(twoFacedCloud.record));
+    }
+    for (const at of [1, 2]) {
+      net.stores[at]!.seal(START + net.now, twoFacedCloud.record, twoFacedCloud.keyPair);
+      net.changed(at);
+    }
+    for (let round = 0; round < 40; round++) {
+      for (let i = 0; i < 3; i++) {
+        const at = random.below(owners.length - 1);
+        const [owner, home] = [owners[at]!, homes[at]!];
+        if (random.chance(0.3)) {
+          const { invitation, join } = owner.invite();
+          write(owner, home, invitation);
+          // Whoever was invited may join anywhere where the invitation has come.
+          const place = random.chance(0.5) ? honest() : home;
+          const isThere = net.stores[place]!.transaction(invitation.id) !== null;
+          write(owner, isThere ? place : home, join);
+        } else write(owner, home, owner.add());
+      }
+      if (random.chance(0.3)) {
+        const before = twoFaced.head;
+        const sides = [honest(), honest()].filter((at) => net.stores[at]!.transaction(before.id));
+        for (const side of sides) {
+          twoFaced.head = before;
+          for (let i = 0; i <= random.below(3); i++) write(twoFaced, side, twoFaced.add());
+        }
+      }
+      if (random.chance(0.3)) {
+        net.stores[0]!.seal(START + net.now, cloud.record, cloud.keyPair);
+        net.changed(0);
+      }
+      if (random.chance(0.5)) net.restart(honest());
+      if (random.chance(0.5)) net.cut(honest());
+      if (random.chance(0.4)) link(net, random, 2);
+      net.run(net.now + random.below(400));
+    }
+    link(net, random, 4);
+    net.run(net.now + 10_000);
+    link(net, random, 4);
+    net.run(net.now + 600_000);
+    const states = Array.from({ length: LIAR }, (_, at) => net.state(at));
+    expect(new Set(states).size).toBe(1);
+    for (const owner of owners) {
+      for (const { id } of written.get(owner)!) {
+        if (!net.stores[0]!.transaction(id)) throw new Error(`seed ${seed}: a step of ${owner.record.toHex()} is lost`);
+      }
+      if (owner !== twoFaced) expect(net.stores[7]!.headOf(owner.record)!.head).toEqual(owner.head.id);
+    }
+    expect(net.stores[3]!.evidence(twoFaced.record).length).toBeGreaterThan(0);
+    const hasProof = ({ witnesses }: (typeof net.stores)[number]) => witnesses.fork(twoFacedCloud.record) !== null;
+    expect(net.stores.slice(0, LIAR).every(hasProof)).toBe(true);
+    expect(verifyStore(net.databases[3]!, new Database(":memory:"))).toEqual([]);
+    const dropped = net.outputs.flatMap(({ at, of, output }) =>
+      output.type === "dropped" && output.reason ? [{ at, of, why: output.reason }] : [],
+    );
+    // Whoever told the liar off was right, and nobody told off anyone else.
+    expect(dropped.filter(({ at, of }) => at !== LIAR && of !== LIAR)).toEqual([]);
+    expect(dropped.filter(({ of }) => of === LIAR).length).toBeGreaterThan(0);
+  },
+  120_000,
+);
+
+/** Bytes that were sent since `mark`. */
+function cost(net: Replicas, mark: number): number {
+  return net.sent.slice(mark).reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+test("DN-30 one transaction reaches a hundred replicas in as few hops as can be, at some hundred bytes a link", () => {
+  const random = new SeededRandom(5);
+  const net = new Replicas();
+  while (net.stores.length < 100) net.add();
+  const owner = new Owner(9);
+  net.submit(0, ...owner.first);
+  for (let i = 0; i < 50; i++) net.submit(0, owner.add());
+  link(net, random, 6);
+  net.run(net.now + 60_000);
+  expect(new Set(net.stores.map((_, at) => net.state(at))).size).toBe(1);
+
+  const [mark, outputs, began] = [net.sent.length, net.outputs.length, net.now];
+  const step = owner.add();
+  net.submit(0, step);
+  net.run(net.now + 5_000);
+  const heard = net.outputs.slice(outputs).filter(({ output }) => output.type === "news");
+  expect(heard.length).toBe(100); // by each once
+  const hops = Math.max(...heard.map(({ time }) => (time - began) / LATENCY_MS));
+  expect(hops).toBe(Math.max(...net.distances(0)));
+  const links = net.linkCount;
+  const bytes = cost(net, mark);
+  const size = step.bytes.length + step.body!.length;
+  // Each link carries it once or, where both ends had it from others, twice; and two heads that say so.
+  expect(bytes / links).toBeLessThan(2 * size + 400);
+}, 30_000);
+
+test("after a long absence a replica fetches what is new and nothing else: k transactions of n cost what they take", () => {
+  const costs = [10, 100, 1_000].map((n) =>
+    [1, 10, 100].map((k) => {
+      const net = new Replicas();
+      const [home, away] = [net.add(), net.add()];
+      const dnets = Array.from({ length: 20 }, (_, i) => new Owner(300 + i));
+      for (const dnet of dnets) net.submit(home, ...dnet.first);
+      for (let i = 0; i < n; i++) {
+        const dnet = dnets[i % dnets.length]!;
+        if (i % 5) net.submit(home, dnet.add());
+        else {
+          const { invitation, join } = dnet.invite();
+          net.submit(home, invitation, join);
+        }
+      }
+      net.connect(home, away);
+      net.run();
+      net.cut(home);
+      let news = 0;
+      for (let i = 0; i < k; i++) {
+        const dnet = dnets[i % dnets.length]!;
+        const steps = i % 2 ? [dnet.add()] : Object.values(dnet.invite());
+        net.submit(home, ...steps);
+        for (const { bytes, body } of steps) news += bytes.length + body!.length;
+      }
+      const mark = net.sent.length;
+      net.connect(home, away);
+      net.run();
+      expect(net.state(away)).toBe(net.state(home));
+      return cost(net, mark) - news;
+    }),
+  );
+  // Beyond the transactions themselves: greetings, and for each record that changed its head and three questions; whatever n is.
+  for (const [i, k] of [1, 10, 100].entries()) {
+    const overheads = costs.map((of) => of[i]!);
+    expect(Math.max(...overheads)).toBeLessThan(200 + Math.min(k, 20) * 350 + k * 20);
+    expect(Math.max(...overheads) - Math.min(...overheads)).toBeLessThan(10);
+  }
+}, 30_000);
+
+test.each(Array.from({ length: SEEDS }, (_, i) => i + 1))(
+  "what clouds bear witness to reaches everyone, and of two branches the witnessed one stands everywhere (seed %i)",
+  (seed) => {
+    const random = new SeededRandom(seed);
+    const net = new Replicas();
+    while (net.stores.length < 12) net.add();
+    const cloud = new Cloud(seed + 40);
+    const owner = new Owner(seed + 60);
+    net.submit(0, ...cloud.first);
+    net.submit(1, ...owner.first, owner.attach(cloud.record));
+    link(net, random, 4);
+    net.run(net.now + 5_000);
+    const seal = () => {
+      net.stores[0]!.seal(START + net.now, cloud.record, cloud.keyPair);
+      net.changed(0);
+      net.run(net.now + 5_000);
+    };
+    seal();
+    for (const store of net.stores) expect(store.witnesses.of(owner.head.id)).toEqual([cloud.record]);
+
+    // The cloud and half of the others hear one thing, the rest another; both are longer than one step.
+    const before = owner.head;
+    for (let at = 0; at < 6; at++) for (let to = 6; to < 12; to++) net.cut(at, to);
+    const [low, high] = [5, 6];
+    const branches = [low, high].map((at) => {
+      owner.head = before;
+      const branch = [owner.add(), owner.add(), owner.add()];
+      net.submit(at, ...branch);
+      return branch;
+    });
+    net.run(net.now + 5_000);
+    seal();
+    for (let i = 0; i < 20; i++) {
+      const [a, b] = [random.below(6), 6 + random.below(6)];
+      if (!net.isLinked(a, b)) net.connect(a, b);
+    }
+    net.run(net.now + 60_000);
+    link(net, random, 4);
+    net.run(net.now + 600_000);
+    expect(new Set(net.stores.map((_, at) => net.state(at))).size).toBe(1);
+    const witnessed = branches[0]!.at(-1)!;
+    const isHeard = net.stores[0]!.witnesses.of(witnessed.id).length > 0;
+    expect(isHeard).toBe(true);
+    for (const store of net.stores) {
+      expect(store.headOf(owner.record)!.head).toEqual(witnessed.id);
+      expect(store.evidence(owner.record).length).toBe(3);
+    }
+  },
+  30_000,
+);
+
+test("DN-28 DN-29 who knows one id gets that record and its clouds', and a cloud the dnets that have it", () => {
+  const net = new Replicas();
+  const [home, member, cloudNode] = [net.add(), net.add(), net.add()];
+  const [dnet, stranger, later] = [new Owner(1), new Owner(2), new Owner(3)];
+  const [cloud, relay] = [new Cloud(4), new Cloud(5)];
+  for (const each of [dnet, stranger, later, cloud, relay]) net.submit(home, ...each.first);
+  net.submit(
+    home,
+    ...Array.from({ length: 5 }, () => dnet.add()),
+    dnet.attach(cloud.record),
+    cloud.authorise(dnet.record),
+  );
+  net.connect(home, member, ["all", [dnet.record]]);
+  net.connect(home, cloudNode, ["all", [cloud.record]]);
+  net.run();
+  const held = (at: number, ...records: { readonly record: Uint8Array }[]) =>
+    records.map(({ record }) => net.stores[at]!.headOf(record) !== null);
+  for (const at of [member, cloudNode]) {
+    expect(held(at, dnet, cloud, stranger, later, relay)).toEqual([true, true, false, false, false]);
+  }
+  expect(net.stores[member]!.slots(dnet.record).length).toBe(5);
+  expect(net.stores[member]!.attached(dnet.record)).toMatchObject([{ ovx: cloud.record }]);
+  // And so on, without anyone asking.
+  net.submit(home, dnet.attach(relay.record), cloud.authorise(later.record));
+  net.run();
+  expect(held(member, relay, later)).toEqual([true, false]);
+  expect(held(cloudNode, relay, later, stranger)).toEqual([true, true, false]);
+});
+
+test("a body too large to be sent unasked comes by request, over as many hops as there are", () => {
+  const net = new Replicas();
+  while (net.stores.length < 6) net.add();
+  for (let at = 1; at < 6; at++) net.connect(at - 1, at);
+  const owner = new Owner(1);
+  net.submit(0, ...owner.first);
+  net.run();
+  net.submit(0, owner.policy(new SeededRandom(1).bytes(200_000)));
+  net.run();
+  for (const store of net.stores) {
+    expect(store.headOf(owner.record)!.head).toEqual(owner.head.id);
+    expect(store.missingBodies(owner.record, 1)).toEqual([]);
+  }
+});
