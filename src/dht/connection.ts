@@ -24,6 +24,8 @@ const MAX_WAITING_BYTES = 1 << 20;
  */
 const SILENT_KEEP_ALIVES = 12;
 const MAX_EARLY_PACKETS = 16;
+/** Each has 107 bytes on the wire, a handshake 235 and more: nobody is sent more than it took to name it. */
+const FIRST_FRAMES = 2;
 
 /** Why a connection is over. Null: both sides ended it. */
 export type ConnectionEnd = null | "destroyed" | "reset" | "timeout" | "broken" | Reason;
@@ -99,8 +101,8 @@ export class Connection implements Due {
   #isEnding = false;
   #isFull = false;
   /**
-   * Until the first packet comes from who called us, there is no more to send than our first frame: a handshake can name any address, and
-   * nobody has shown yet that it wants anything there.
+   * Until the first packet comes from who called us, there is no more to send than our first frame, and that twice: a handshake can name
+   * any address, and nobody has shown yet that it wants anything there.
    */
   #isHeld = false;
   #isPaused = false;
@@ -155,9 +157,10 @@ export class Connection implements Due {
     const { random, keepAliveMs, messageCipher } = this.#options;
     const keys = { sendKey, receiveKey, handshakeHash };
     const options = { random, isInitiator: this.isInitiator, keepAliveMs, messageCipher, ...keys };
-    this.#channel = new SecretChannel(now, options, this.#ofChannel);
     this.#isHeld = !this.isInitiator && this.stream.heardAt === -Infinity && !this.path.isRelayed;
-    if (!this.#isHeld) this.#release(now);
+    this.#channel = new SecretChannel(now, options, this.#ofChannel);
+    if (this.#isHeld) this.stream.allowUnheard(FIRST_FRAMES);
+    else this.#release(now);
     // What came early is heard last: whoever answers it must not overtake what waited.
     for (const bytes of this.#early.splice(0)) this.#channel?.receive(now, bytes);
     if (this.#hasEarlyEnd && !this.isClosed) this.owner.ended(now, this);

@@ -6,7 +6,7 @@ import { Internet } from "./internet/internet.ts";
 
 const IP_AND_UDP_BYTES = 28;
 
-test("a silent address that a handshake names gets the stream's first frame until that is given up, and no questions", () => {
+test("a silent address that a handshake names gets less than it took to name it, and no questions", () => {
   const internet = new Internet({ seed: 3, latencyMs: [10, 10], loss: 0 });
   const bootstrap = [{ ...simNetwork(internet, 30)[0]!.address, suggested: null }];
   const join = () => {
@@ -31,5 +31,5 @@ test("a silent address that a handshake names gets the stream's first frame unti
   expect(server.ends.map(({ why }) => why)).toEqual(["timeout"]);
   expect(handshake).toBeGreaterThan(200);
   expect(reflected).toBeGreaterThan(0);
-  expect(reflected).toBeLessThan(4 * handshake); // the reference's own repeats; it was twelve times
+  expect(reflected).toBeLessThanOrEqual(handshake); // the reference goes on, to three times as much
 });

@@ -42,6 +42,16 @@ export class Outbox {
     return at;
   }
 
+  /** Room for a datagram that goes nowhere: the next one takes its place. */
+  addNowhere(length: number): number {
+    if (this.bytes.length - this.#end < length) {
+      this.#close();
+      this.bytes = new Uint8Array(SLAB_BYTES);
+      this.#end = 0;
+    }
+    return this.#end;
+  }
+
   drain(): UdxSend[] {
     this.#close();
     const outputs = this.#outputs;

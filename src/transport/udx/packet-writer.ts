@@ -24,6 +24,8 @@ const NO_BODY: Uint8Array = new Uint8Array(0);
 
 export class PacketWriter {
   route: Route | null = null;
+  /** How many more datagrams may go there; the rest is written, and lost. */
+  allowed = Infinity;
   readonly #outbox: Outbox;
   readonly #receiver: Receiver;
   /** One for all packets: 100,000 a second would be as many objects. */
@@ -50,7 +52,9 @@ export class PacketWriter {
     header.seq = seq;
     header.ack = this.#receiver.next;
     header.rwnd = this.#receiver.advertise();
-    const at = this.#outbox.add(route.socket, route.to, HEADER_BYTES + bodyBytes);
+    const length = HEADER_BYTES + bodyBytes;
+    const isAllowed = this.allowed-- > 0;
+    const at = isAllowed ? this.#outbox.add(route.socket, route.to, length) : this.#outbox.addNowhere(length);
     encodeHeader(this.#outbox.bytes, at, header);
     return at + HEADER_BYTES;
   }

@@ -125,6 +125,11 @@ export class UdxStream implements Due {
     this.#host.wake(this);
   }
 
+  /** So many datagrams go out until the first comes in: whoever named the address may not be there (RFC 9000 §8.1). */
+  allowUnheard(datagrams: number): void {
+    if (this.heardAt === -Infinity) this.#writer.allowed = datagrams;
+  }
+
   /** The bytes are the stream's until they have arrived. Returns false when that is enough for now: `writable` will say when it is not. */
   write(bytes: Uint8Array): boolean {
     assert(this.isConnected && !this.#sender.isEnding, "a stream is written to after connect and before end");
@@ -215,6 +220,7 @@ export class UdxStream implements Due {
     this.#heardBy = socket;
     this.#heardFrom = from;
     this.heardAt = now;
+    this.#writer.allowed = Infinity;
     if (this.#relay) return this.#forward(now, this.#relay, packet);
     const type = typeOf(packet);
     if (type & HEARTBEAT) return this.#answer(now);
