@@ -1,6 +1,7 @@
 import { group } from "./command.ts";
 import { netAttach, netDetach } from "./net-attach.ts";
 import { netClose } from "./net-close.ts";
+import { netConfig } from "./net-config.ts";
 import { netCreate } from "./net-create.ts";
 import { netList } from "./net-list.ts";
 import { netPolicy } from "./net-policy.ts";
@@ -11,5 +12,16 @@ import { netTransfer } from "./net-transfer.ts";
 export const net = group({
   name: "net",
   summary: "Make a dnet, and say who serves it, owns it and by what policy",
-  subcommands: [netCreate, netList, netShow, netAttach, netDetach, netPolicy, netRekey, netTransfer, netClose],
+  subcommands: [
+    netCreate,
+    netList,
+    netShow,
+    netAttach,
+    netDetach,
+    netPolicy,
+    netRekey,
+    netTransfer,
+    netClose,
+    netConfig,
+  ],
 });
