@@ -12,7 +12,7 @@ import { encodeTransaction } from "../overlay/dnetdb/transaction.ts";
 import type { OwnerValues } from "./dnetdb-options.ts";
 import type { DnetDbSession } from "./dnetdb-session.ts";
 import { type Finality, finalityBy, finalityText, neededFor, untilFinal } from "./finality.ts";
-import { optionConflict } from "./option-values.ts";
+import { optionConflict, parseSpanOption } from "./option-values.ts";
 import { printable } from "./printable.ts";
 
 const ONWARD = ", and dnet db sync carries it on";
@@ -128,8 +128,9 @@ function writeDraft(session: DnetDbSession, path: string, isJson: boolean, work:
   if (steps.length > 0) session.printWords(`nothing is signed: dnet db sign ${path}, then dnet db submit ${path}\n`);
 }
 
-function checkOptions({ draft, wait, offline }: OwnerValues): void {
+function checkOptions({ draft, wait, offline, timeout }: OwnerValues): void {
   if (wait === undefined) return;
+  parseSpanOption("timeout", timeout);
   if (wait !== "final") throw optionConflict(`--wait waits for final, not ${printable(wait)}`, "--wait final");
   if (offline) throw optionConflict("--wait final waits for others, --offline for nobody", "one of the two");
   if (draft !== undefined)

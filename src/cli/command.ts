@@ -31,6 +31,11 @@ export interface Context {
   readonly gateways: GatewayFactory;
   /** Standard input to its end. Throws DnetError beyond `maxBytes`. */
   readStdin(maxBytes: number): Promise<Uint8Array>;
+  /**
+   * Asks on `stderr`, and reads a line from the terminal that standard input is, without showing it; null where it is none.
+   * Throws DnetError when nothing is typed.
+   */
+  readonly askSecret: ((prompt: string) => Promise<string>) | null;
   /** Standard input as it comes. */
   stdin(): AsyncIterable<Uint8Array>;
   /** Aborted by the first Ctrl-C or SIGTERM from now on; the second ends the process at once. */
@@ -129,6 +134,9 @@ export class UsageError extends DnetError {
     super(code, message, { failure: "usage", hint });
   }
 }
+
+/** What failed once the result was out: with `--json` stdout has its one object already, and the error is words alone. */
+export class LateError extends DnetError {}
 
 /** `dnet tunnel up FILE [--foreground] [--json]`; `path` begins at the root of the table. */
 export function usage(path: readonly Command[]): string {

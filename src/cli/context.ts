@@ -2,6 +2,7 @@ import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { DnetError } from "../base/error.ts";
 import { systemRandom } from "../io/entropy.ts";
+import { secretAsker } from "./ask-secret.ts";
 import { readToEnd } from "./bounded-read.ts";
 import type { Context } from "./command.ts";
 import { gatewayFactory } from "./gateway-factory.ts";
@@ -17,10 +18,11 @@ const STOP_SIGNALS = ["SIGINT", "SIGTERM"] as const;
 export function systemContext(): Omit<Context, "root"> {
   const isDumb = process.env["TERM"] === "dumb";
   const isScreen = isatty(1);
+  const stderr = descriptorWriter(2);
   return {
     terminal: {
       stdout: descriptorWriter(1),
-      stderr: descriptorWriter(2),
+      stderr,
       isScreen,
       color: isScreen && !process.env["NO_COLOR"] && !isDumb, // no-color.org: present and not empty
       columns: () => (isatty(2) && !isDumb ? process.stderr.columns || FALLBACK_COLUMNS : null),
@@ -30,6 +32,7 @@ export function systemContext(): Omit<Context, "root"> {
     tunnels: tunnelControl,
     gateways: gatewayFactory,
     readStdin: async (maxBytes) => readStdin(maxBytes),
+    askSecret: isatty(0) ? secretAsker(process.stdin, (text) => stderr.write(text)) : null,
     stdin: () => Bun.stdin.stream(),
     stopSignal,
   };

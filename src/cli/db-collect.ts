@@ -12,7 +12,7 @@ export const dbCollect = command({
     await inDnetDb(values, context, (session) => {
       const bodies = session.store.collectBodies();
       session.print(values.json, "dnet.db-collect/1", { bodies }, "");
-      session.printWords(`dropped: ${bodies}\n`);
+      session.printWords(`dropped: ${bodies === 1 ? "1 body" : `${bodies} bodies`}\n`);
     });
   },
 });

@@ -1,6 +1,9 @@
 import { command } from "./command.ts";
 import { DNET_HELP, passphraseOptions, stateOptions } from "./dnetdb-options.ts";
 
+/** Of a transaction's id: enough to name it by, dnet db prove. */
+const SHOWN_CHARACTERS = 11;
+
 export const dbLog = command({
   name: "log",
   summary: "Print the steps of a record in order: when, by whom, what, and whether it is final",
@@ -12,6 +15,7 @@ export const dbLog = command({
   options: { ...passphraseOptions, ...stateOptions },
   async run({ positionals: [text = ""], values }, context) {
     const { formatId, inDnetDb } = await import("./dnetdb-run.ts");
+    const { countEvidence, evidenceText } = await import("./evidence.ts");
     const { historyOf } = await import("./history.ts");
     const { tableText } = await import("./dht-text.ts");
     const { isoMoment, momentText } = await import("./moments.ts");
@@ -22,16 +26,19 @@ export const dbLog = command({
         record: formatId(record),
         steps: steps.map((step) => ({ ...step, time: isoMoment(step.time), transaction: formatId(step.transaction) })),
       };
-      const rows = steps.map(({ height, time, signers, effect, status, op }) => [
+      const rows = steps.map(({ height, transaction, time, signers, effect, status, op }) => [
         height === null ? "-" : String(height),
+        formatId(transaction).slice(0, SHOWN_CHARACTERS),
         momentText(time),
         status,
         signers.join(" "),
         op,
         effect,
       ]);
-      const names = ["STEP", "TIME", "STATUS", "SIGNED BY", "OP", "WHAT IT DOES"];
+      const names = ["STEP", "TRANSACTION", "TIME", "STATUS", "SIGNED BY", "OP", "WHAT IT DOES"];
       session.print(values.json, "dnet.db-log/1", facts, tableText(names, rows));
+      const evidence = evidenceText(countEvidence(session, record));
+      if (evidence) session.printWords(`${evidence}\n`);
     });
   },
 });

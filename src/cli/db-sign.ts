@@ -1,6 +1,6 @@
+import { counted } from "../base/counted.ts";
 import { command } from "./command.ts";
 import { passphraseOptions, stateOptions } from "./dnetdb-options.ts";
-import { counted } from "./gateway-view.ts";
 import { printable } from "./printable.ts";
 
 export const dbSign = command({

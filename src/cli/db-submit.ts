@@ -1,7 +1,7 @@
+import { counted } from "../base/counted.ts";
 import { DnetError } from "../base/error.ts";
 import { command } from "./command.ts";
 import { ownerOptions } from "./dnetdb-options.ts";
-import { counted } from "./gateway-view.ts";
 import { printable } from "./printable.ts";
 
 const { offline, wait, timeout, state } = ownerOptions;

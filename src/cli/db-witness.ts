@@ -1,7 +1,7 @@
+import { counted } from "../base/counted.ts";
 import { DnetError } from "../base/error.ts";
 import { command } from "./command.ts";
 import { stateOptions } from "./dnetdb-options.ts";
-import { counted } from "./gateway-view.ts";
 
 export const dbWitness = command({
   name: "witness",

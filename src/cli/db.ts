@@ -1,9 +1,12 @@
 import { group } from "./command.ts";
 import { dbAt } from "./db-at.ts";
+import { dbCheckProof } from "./db-check-proof.ts";
 import { dbCollect } from "./db-collect.ts";
 import { dbDiff } from "./db-diff.ts";
+import { dbEvidence } from "./db-evidence.ts";
 import { dbExport, dbImport } from "./db-export.ts";
 import { dbLog } from "./db-log.ts";
+import { dbProve } from "./db-prove.ts";
 import { dbServe } from "./db-serve.ts";
 import { dbSign } from "./db-sign.ts";
 import { dbSubmit } from "./db-submit.ts";
@@ -19,6 +22,9 @@ export const db = group({
     dbAt,
     dbDiff,
     dbVerify,
+    dbEvidence,
+    dbProve,
+    dbCheckProof,
     dbExport,
     dbImport,
     dbSign,

@@ -2,13 +2,13 @@
  * What a command asks the DHT, it asks through a node of its own, which stores nothing for others and ends with the command.
  * It takes any port, and does not look whether that is open: nobody needs to reach it.
  */
+import { counted } from "../base/counted.ts";
 import { DnetError } from "../base/error.ts";
 import type { Gateway } from "../io/gateway/gateway.ts";
 import type { QueryStream } from "../io/gateway/query-stream.ts";
 import { chooseNetwork } from "./chosen-network.ts";
 import type { Context } from "./command.ts";
 import type { NetworkValues } from "./dht-options.ts";
-import { counted } from "./gateway-view.ts";
 import { LiveLine } from "./live-line.ts";
 import { parseSpanOption } from "./option-values.ts";
 

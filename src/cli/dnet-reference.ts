@@ -1,14 +1,25 @@
 /** How people name records: by the whole id, by the beginning of one, or by name. */
 import { sameBytes } from "../base/bytes.ts";
 import { DnetError } from "../base/error.ts";
-import { formatId, parseId } from "../overlay/dnetdb/ids.ts";
+import type { DnetList } from "../io/dnet-list.ts";
+import { formatId, parseId, recordId } from "../overlay/dnetdb/ids.ts";
+import { recordOf } from "../overlay/dnetdb/rules.ts";
 import type { Store } from "../overlay/dnetdb/store.ts";
+import { decodeTransaction, type Transaction } from "../overlay/dnetdb/transaction.ts";
 import type { DnetDbSession } from "./dnetdb-session.ts";
 import { nearest } from "./nearest.ts";
 import { printable } from "./printable.ts";
 
 /** Fewer characters of an id would name another one tomorrow. */
 const LEAST_PREFIX = 4;
+/** What can be named, and where it is found. */
+const LISTS = {
+  dnet: "dnet net list",
+  "dnet of the list": "dnet net list",
+  "cloud or relay": "dnet ovx list",
+  record: "dnet net list, dnet ovx list",
+  transaction: "dnet db log, with a record",
+};
 
 interface Candidate {
   readonly id: Uint8Array;
@@ -21,6 +32,11 @@ export function findDnet(session: Pick<DnetDbSession, "list" | "store">, text: s
   return find(text, "dnet", dnets(session));
 }
 
+/** What the list on this machine has, its records here or not. Throws DnetError. */
+export function findListed(list: DnetList, text: string): Uint8Array {
+  return find(text, "dnet of the list", list.read());
+}
+
 /** Among the records here. Throws DnetError. */
 export function findOvx(store: Store, text: string): Uint8Array {
   return find(text, "cloud or relay", store.state.records("ovx"));
@@ -31,6 +47,25 @@ export function findRecord(session: Pick<DnetDbSession, "list" | "store">, text:
   return find(text, "record", [...dnets(session), ...session.store.state.records("ovx")]);
 }
 
+/** A transaction of a record here, by its id or the beginning of it. Throws DnetError. */
+export function findTransaction(store: Store, text: string): { readonly record: Uint8Array; readonly id: Uint8Array } {
+  const wanted = parseId(text);
+  const bytes = wanted && store.transaction(wanted);
+  const transaction = bytes && decodeTransaction(bytes);
+  if (transaction && !("version" in transaction))
+    return { record: recordOfTransaction(transaction), id: transaction.id };
+  const all = wanted ? [] : (["dnet", "ovx"] as const).flatMap((kind) => store.state.records(kind));
+  const candidates = all.flatMap(({ id: record }) =>
+    store.transactionsOf(record).map((each) => ({ record, id: decodeTransaction(each)!.id, name: null })),
+  );
+  const id = find(text, "transaction", candidates);
+  return candidates.find((each) => each.id === id)!;
+}
+
+function recordOfTransaction({ id, outputs }: Transaction): Uint8Array {
+  return recordOf(outputs[0]!.script) ?? recordId(id);
+}
+
 function dnets({ list, store }: Pick<DnetDbSession, "list" | "store">): Candidate[] {
   const listed = list.read();
   const others = store.state.records("dnet").filter(({ id }) => !listed.some((each) => sameBytes(each.id, id)));
@@ -39,7 +74,7 @@ function dnets({ list, store }: Pick<DnetDbSession, "list" | "store">): Candidat
   return [...named, ...others.map(({ id }) => ({ id, name: null }))];
 }
 
-function find(text: string, kind: string, candidates: readonly Candidate[]): Uint8Array {
+function find(text: string, kind: keyof typeof LISTS, candidates: readonly Candidate[]): Uint8Array {
   const named = candidates.filter(({ name }) => name === text);
   const isPrefix = text.length >= LEAST_PREFIX;
   const found = named.length > 0 ? named : candidates.filter(({ id }) => isPrefix && formatId(id).startsWith(text));
@@ -51,19 +86,16 @@ function find(text: string, kind: string, candidates: readonly Candidate[]): Uin
       hint: "more of the id",
     });
   }
-  const id = parseId(text);
-  if (id) {
-    throw new DnetError("RECORD_ABSENT", `the records of ${text} are not here`, {
+  if (parseId(text) && kind !== "dnet of the list") {
+    const what = kind === "transaction" ? `the transaction ${text} is` : `the records of ${text} are`;
+    throw new DnetError("RECORD_ABSENT", `${what} not here`, {
       failure: "unknown-peer",
       hint: "dnet db sync, with a replica that has them, or dnet db import",
     });
   }
-  const near = nearest(
-    text,
-    candidates.flatMap(({ name }) => name ?? []),
-  );
+  const names = candidates.flatMap(({ name }) => name ?? []);
   throw new DnetError("UNKNOWN_RECORD", `no ${kind} is named ${printable(text)} here`, {
     failure: "unknown-peer",
-    hint: near ?? (kind === "cloud or relay" ? "dnet ovx list" : "dnet net list"),
+    hint: nearest(text, names) ?? LISTS[kind],
   });
 }

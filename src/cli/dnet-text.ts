@@ -1,4 +1,5 @@
 /** A dnet for people, and the same as JSON; as it is now, or as it was at some moment. Never a secret of it. */
+import { counted } from "../base/counted.ts";
 import { formatIp, formatPrefix } from "../base/ip.ts";
 import { formatPublicKey } from "../base/public-key.ts";
 import { ula48 } from "../overlay/dnetdb/addresses.ts";
@@ -6,7 +7,6 @@ import type { DnetView, InvitationView, MemberView } from "../overlay/dnetdb/dne
 import { formatC2pkh, formatId } from "../overlay/dnetdb/ids.ts";
 import type { AttachedView } from "../overlay/dnetdb/ovx-view.ts";
 import { tableText } from "./dht-text.ts";
-import { counted } from "./gateway-view.ts";
 import { isoMoment, momentText } from "./moments.ts";
 import { ownersText } from "./owners.ts";
 
@@ -18,7 +18,7 @@ export interface Beholder {
   readonly now: number;
 }
 
-type Row = readonly [label: string, text: string | null];
+export type Row = readonly [label: string, text: string | null];
 
 /** One block of facts, then members, then invitations. `more`: rows of the caller's. */
 export function dnetText(view: DnetView, beholder: Beholder, more: readonly Row[] = []): string {

@@ -2,6 +2,7 @@
 export { formatIp, formatPrefix, parseIp } from "../base/ip.ts";
 export { formatPublicKey, parsePublicKey } from "../base/public-key.ts";
 export { parseRange4 } from "../overlay/dnetdb/addresses.ts";
+export { checkName } from "../overlay/dnetdb/desk.ts";
 export * from "../overlay/dnetdb/desk-dnet.ts";
 export * from "../overlay/dnetdb/desk-members.ts";
 export * from "../overlay/dnetdb/desk-ovx.ts";

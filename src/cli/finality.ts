@@ -1,9 +1,9 @@
 /** Whether a step can still be taken back: `pending` until as many clouds as are asked for have witnessed it, then `final`. */
-import { DnetError } from "../base/error.ts";
+import { counted } from "../base/counted.ts";
 import { readDnet } from "../overlay/dnetdb/dnet-view.ts";
 import { DEFAULT_POLICY } from "../overlay/dnetdb/policy.ts";
+import { LateError } from "./command.ts";
 import type { DnetDbSession } from "./dnetdb-session.ts";
-import { counted } from "./gateway-view.ts";
 import { parseSpanOption } from "./option-values.ts";
 import { Progress } from "./progress.ts";
 
@@ -40,7 +40,7 @@ export function finalityText({ status, witnesses, needed }: Finality): string {
     : `pending until ${counted(needed, "cloud")} ${have} witnessed it, ${witnesses} so far`;
 }
 
-/** Throws DnetError when it takes too long. */
+/** Throws LateError when it takes too long: its caller prints the result whatever comes. */
 export async function untilFinal(
   session: DnetDbSession,
   record: Uint8Array,
@@ -56,7 +56,7 @@ export async function untilFinal(
     if (isOver) progress.end();
     if (finality.status === "final") return session.printWords("final\n");
     if (isOver) {
-      throw new DnetError("NOT_FINAL", `done, and after ${spanMs / 1_000} s still ${finalityText(finality)}`, {
+      throw new LateError("NOT_FINAL", `done, and after ${spanMs / 1_000} s still ${finalityText(finality)}`, {
         failure: "unreachable",
         hint: "dnet db sync with a cloud that is attached; dnet db log shows when it is final",
       });

@@ -1,17 +1,9 @@
 /** What `dnet gateway` says while it runs. */
+import { counted } from "../base/counted.ts";
 import type { Gateway } from "../io/gateway/gateway.ts";
 import type { Terminal } from "./command.ts";
 import type { GatewayPlan } from "./gateway-plan.ts";
-import {
-  counted,
-  listeningText,
-  type NodeView,
-  readyText,
-  stateText,
-  statusText,
-  Traffic,
-  viewNode,
-} from "./gateway-view.ts";
+import { listeningText, type NodeView, readyText, stateText, statusText, Traffic, viewNode } from "./gateway-view.ts";
 import { LiveLine } from "./live-line.ts";
 
 const SCHEMA = "dnet.gateway/1";

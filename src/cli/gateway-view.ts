@@ -1,6 +1,9 @@
 /** Running DHT nodes as scripts see them (`--json`) and as people read them. */
 import { formatAddress } from "../base/address.ts";
+import { counted } from "../base/counted.ts";
 import type { Gateway } from "../io/gateway/gateway.ts";
+
+export { counted };
 
 export interface NodeView {
   /** Counted from 1. */
@@ -169,11 +172,6 @@ function knownText(nodes: readonly NodeView[]): string {
   const sizes = nodes.map(({ knownNodes }) => knownNodes);
   const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
   return least === most ? counted(most, "node") : `${least} to ${most} nodes`;
-}
-
-/** `1 node`, `2 nodes`. */
-export function counted(count: number, word: string): string {
-  return `${count} ${word}${count === 1 ? "" : "s"}`;
 }
 
 /** `312 B/s`, `14 kB/s`, `1.4 MB/s`; a kB is 1000 bytes. */

@@ -6,8 +6,12 @@ import { printable } from "./printable.ts";
 
 const STDIN = "-";
 
-/** All of a file or, for `-`, of standard input. Throws DnetError, which never says what is in it. */
-export async function readInput(path: string, maxBytes: number, context: Context): Promise<Uint8Array> {
+/** All of a file or, for `-`, of standard input, as UTF-8. Throws DnetError, which never says what is in it. */
+export async function readText(path: string, maxBytes: number, context: Context): Promise<string> {
+  return new TextDecoder().decode(await readBytes(path, maxBytes, context));
+}
+
+async function readBytes(path: string, maxBytes: number, context: Context): Promise<Uint8Array> {
   if (path === STDIN) return context.readStdin(maxBytes);
   let fd: number | null = null;
   try {

@@ -31,25 +31,22 @@ export const join = command({
       const why = "an invitation is a secret, and everyone on this machine can read a command line";
       throw new UsageError("SECRET_AS_ARGUMENT", why, "dnet join, and paste it there; or dnet join FILE");
     }
-    const { inDnetDb, parseInvitation } = await import("./dnetdb-run.ts");
+    const { checkName, inDnetDb, parseInvitation } = await import("./dnetdb-run.ts");
     const { answer, noInvitation } = await import("./joining.ts");
     const { membershipOf } = await import("./membership.ts");
-    const { readInput } = await import("./input-file.ts");
-    if (path === STDIN && context.terminal.columns() !== null)
-      context.terminal.stderr.write("invitation, then Ctrl-D:\n");
-    const code = new TextDecoder().decode(await readInput(path, MAX_CODE_BYTES, context)).trim();
+    const { readText } = await import("./input-file.ts");
+    const isTyped = path === STDIN && context.askSecret !== null;
+    const text = isTyped ? await context.askSecret!("invitation: ") : await readText(path, MAX_CODE_BYTES, context);
+    const code = text.trim();
     const invitation = parseInvitation(code);
     if (!invitation) throw noInvitation(code);
+    const { name: askedName = null } = values;
+    if (askedName !== null) checkName(askedName);
     await inDnetDb(values, context, async (session) => {
       const { dnet } = invitation;
       const { isMember } = membershipOf(session, dnet);
-      if (!isMember) session.list.set(dnet, { invitation: code, isAccepted: false });
-      await answer(
-        session,
-        { ...values, draft: undefined, "passphrase-file": undefined },
-        invitation,
-        values.name ?? null,
-      );
+      if (!isMember) session.list.set(dnet, { invitation: code, isAccepted: false, askedName });
+      await answer(session, { ...values, draft: undefined, "passphrase-file": undefined }, invitation, askedName);
     });
   },
 });

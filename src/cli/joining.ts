@@ -49,11 +49,11 @@ export async function answer(
 /** Those that wait for records which may have come; whether there were any. Words for people tell what became of them. */
 export function answerPending(session: DnetDbSession): boolean {
   let isAnswered = false;
-  for (const { id, invitation: code, isAccepted } of session.list.read()) {
+  for (const { id, invitation: code, isAccepted, askedName } of session.list.read()) {
     const invitation = code === null || isAccepted ? null : parseInvitation(code);
     if (!invitation || !session.store.transaction(invitation.transaction)) continue;
     try {
-      const { steps, networkKey } = attempt(session, invitation, null);
+      const { steps, networkKey } = attempt(session, invitation, askedName);
       const { name } = session.view(id);
       accept(session, steps, { record: id, networkKey, listed: { name, isAccepted: true } });
       for (const { note } of steps) session.printWords(`${name ?? formatId(id)}: ${note}\n`);

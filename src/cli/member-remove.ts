@@ -7,12 +7,14 @@ import { nearest } from "./nearest.ts";
 import { optionConflict } from "./option-values.ts";
 import { printable } from "./printable.ts";
 
+const SELF = "self";
+
 export const memberRemove = command({
   name: "remove",
   summary: "Remove members from a dnet, or take an address or an invitation back",
   details: [
-    `${DNET_HELP} MEMBER is a name, a public key or a C2PKH: it goes with all its addresses; the name of an invitation; or`,
-    "an address, which alone is taken back. A private dnet gets a new network key, which those who have gone do not have.",
+    `${DNET_HELP} MEMBER is a name, a public key, a C2PKH or self: it goes with all its addresses; the name of an invitation;`,
+    "or an address, which alone is taken back. A private dnet gets a new network key, which those who have gone do not have.",
   ].join("\n"),
   arguments: [DNET, { name: "MEMBER", isRepeated: true }],
   options: ownerOptions,
@@ -33,9 +35,11 @@ export const memberRemove = command({
         ...view.invitations.map(({ address }) => address),
       ];
       const isHeld = ip !== null && held.some((each) => sameBytes(each, ip));
+      const self = formatPublicKey(session.wallet.nodeKeyPair.publicKey);
+      const find = (word: string) => findMember(view, word) ?? (word === SELF ? findMember(view, self) : null);
       const members = ip
         ? []
-        : words.map((word) => findMember(view, word) ?? absent(word, view, run.parsePublicKey(word)));
+        : words.map((word) => find(word) ?? absent(word, view, run.parsePublicKey(word === SELF ? self : word)));
       const publicKeys = members.flatMap((member) => member?.publicKey ?? []);
       const remove = () => (publicKeys.length > 0 ? run.removeMembers(desk, dnet, publicKeys) : { steps: [] });
       const gone = words.filter((_, i) => (ip ? !isHeld : members[i] === null));

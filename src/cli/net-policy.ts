@@ -17,14 +17,14 @@ export const netPolicy = command({
   options: ownerOptions,
   async run({ positionals: [text = "", path], values }, context) {
     const { carryOut, formatId, inDnetDb, parsePolicy, setPolicy } = await import("./dnetdb-run.ts");
-    const { readInput } = await import("./input-file.ts");
+    const { readText } = await import("./input-file.ts");
     await inDnetDb(values, context, async (session) => {
       const dnet = session.dnet(text);
       const { policy } = session.view(dnet);
       const shown = `${printableJson(policy, 2)}\n`;
       const facts = { dnet: formatId(dnet), policy };
       if (path === undefined) return session.print(values.json, "dnet.net-policy/1", facts, shown);
-      const wanted = new TextDecoder().decode(await readInput(path, MAX_BYTES, context));
+      const wanted = await readText(path, MAX_BYTES, context);
       const { steps } = setPolicy(session.desk(dnet), dnet, wanted);
       const next = parsePolicy(wanted);
       const isSame = Bun.deepEquals(policy, next);

@@ -10,6 +10,7 @@ export const netShow = command({
   async run({ positionals: [text = ""], values }, context) {
     const { inDnetDb } = await import("./dnetdb-run.ts");
     const { dnetFacts, dnetText } = await import("./dnet-text.ts");
+    const { countEvidence, evidenceText } = await import("./evidence.ts");
     const { finalityOf, finalityText } = await import("./finality.ts");
     const { membershipFacts, membershipOf, membershipText } = await import("./membership.ts");
     await inDnetDb(values, context, (session) => {
@@ -18,10 +19,12 @@ export const netShow = command({
       const membership = membershipOf(session, dnet);
       const last = finalityOf(session, dnet, view.head);
       const beholder = session.beholder();
-      const facts = { ...dnetFacts(view, beholder.now), ...membershipFacts(membership), lastStep: last };
+      const evidence = countEvidence(session, dnet);
+      const facts = { ...dnetFacts(view, beholder.now), ...membershipFacts(membership), lastStep: last, evidence };
       const shown = dnetText(view, beholder, [
         ["this machine", membershipText(membership)],
         ["last step", `${view.height}, ${finalityText(last)}`],
+        ["evidence", evidenceText(evidence)],
       ]);
       session.print(values.json, "dnet.net-show/1", facts, shown);
     });

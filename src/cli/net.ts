@@ -3,6 +3,7 @@ import { netAttach, netDetach } from "./net-attach.ts";
 import { netClose } from "./net-close.ts";
 import { netConfig } from "./net-config.ts";
 import { netCreate } from "./net-create.ts";
+import { netForget } from "./net-forget.ts";
 import { netList } from "./net-list.ts";
 import { netPolicy } from "./net-policy.ts";
 import { netRekey } from "./net-rekey.ts";
@@ -23,5 +24,6 @@ export const net = group({
     netTransfer,
     netClose,
     netConfig,
+    netForget,
   ],
 });

@@ -1,3 +1,4 @@
+import { DnetError } from "../base/error.ts";
 import { command } from "./command.ts";
 import { ownerOptions, ownersOptions } from "./dnetdb-options.ts";
 import { badOption, splitLists } from "./option-values.ts";
@@ -26,6 +27,11 @@ export const ovxCreate = command({
       const key = given ?? session.wallet.nodeKeyPair.publicKey;
       const addresses = splitLists(values.address);
       const content = { kind: kind as "ovc" | "ovr", isListed: values.public, addresses };
+      const others = session.store.state
+        .records("ovx")
+        .filter((each) => !each.isClosed && run.sameLock(each.lock, lock));
+      const known = others.find((each) => each.name === name);
+      if (known) throw nameTaken(name, formatId(known.id));
       const { steps, ovx } = createOvx(session.desk(null), { ...content, lock, name, key });
       const id = formatId(ovx);
       await carryOut(session, values, {
@@ -38,3 +44,10 @@ export const ovxCreate = command({
     });
   },
 });
+
+function nameTaken(name: string, id: string): DnetError {
+  return new DnetError("NAME_TAKEN", `${name} is the name of a cloud or relay of these owners already: ${id}`, {
+    failure: "usage",
+    hint: "another name, or dnet ovx update",
+  });
+}

@@ -30,7 +30,8 @@ export const ovxList = command({
       const names = ["NAME", "KIND", "ADDRESSES", "ID", ...(values.mine ? ["LISTED"] : [])];
       const facts = { ovxs: shown.map((view) => ovxFacts(session.store, view, session.context.now())) };
       session.print(values.json, "dnet.ovx-list/1", facts, rows.length === 0 ? "" : tableText(names, rows));
-      if (rows.length === 0) session.printWords("none is known here\n");
+      const others = values.mine ? "dnet ovx create" : "your own: dnet ovx list --mine";
+      if (rows.length === 0) session.printWords(`none is known here; ${others}\n`);
     });
   },
 });

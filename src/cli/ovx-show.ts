@@ -9,16 +9,16 @@ export const ovxShow = command({
   options: stateOptions,
   async run({ positionals: [text = ""], values }, context) {
     const { inDnetDb, readOvx } = await import("./dnetdb-run.ts");
+    const { countEvidence, evidenceText } = await import("./evidence.ts");
     const { ovxFacts, ovxText } = await import("./ovx-text.ts");
     await inDnetDb(values, context, (session) => {
-      const view = readOvx(session.store, session.ovx(text))!;
+      const ovx = session.ovx(text);
+      const view = readOvx(session.store, ovx)!;
       const now = session.context.now();
-      session.print(
-        values.json,
-        "dnet.ovx-show/1",
-        ovxFacts(session.store, view, now),
-        ovxText(session.store, view, now),
-      );
+      const evidence = countEvidence(session, ovx);
+      const facts = { ...ovxFacts(session.store, view, now), evidence };
+      const shown = ovxText(session.store, view, now, [["evidence", evidenceText(evidence)]]);
+      session.print(values.json, "dnet.ovx-show/1", facts, shown);
     });
   },
 });

@@ -5,11 +5,12 @@ import type { AuthorisedView, OvxView } from "../overlay/dnetdb/ovx-view.ts";
 import type { Store } from "../overlay/dnetdb/store.ts";
 import { decodeTransaction, type Transaction } from "../overlay/dnetdb/transaction.ts";
 import { tableText } from "./dht-text.ts";
-import { rowsText } from "./dnet-text.ts";
+import { type Row, rowsText } from "./dnet-text.ts";
 import { isoMoment, momentText } from "./moments.ts";
 import { ownersText } from "./owners.ts";
 
-export function ovxText(store: Store, view: OvxView, now: number): string {
+/** `more`: rows of the caller's. */
+export function ovxText(store: Store, view: OvxView, now: number, more: readonly Row[] = []): string {
   const { id, name, kind, isListed, isClosed, key, addresses, authorised, lock } = view;
   const words = [isClosed ? "closed" : null, isListed ? "public" : "private", kind === "ovr" ? "relay" : "cloud"];
   const facts = rowsText([
@@ -17,6 +18,7 @@ export function ovxText(store: Store, view: OvxView, now: number): string {
     ["owner", ownersText(lock)],
     ["key", formatPublicKey(key)],
     ["addresses", addresses.join(", ") || "none"],
+    ...more,
   ]);
   const rows = authorised.map((each) => [
     formatId(each.dnet),

@@ -1,12 +1,12 @@
 import { DnetError } from "../base/error.ts";
-import { type Command, type Context, type Terminal, UsageError } from "./command.ts";
+import { type Command, type Context, LateError, type Terminal, UsageError } from "./command.ts";
 import { exitCodeOf } from "./exit-codes.ts";
 import { helpJson, helpText } from "./help.ts";
 import { parseCommandLine } from "./parse.ts";
 
 /**
  * Runs one command line (without the program's own name) to its end and returns the exit code. Failures come out as
- * `{"schema":"dnet.error/1",...}` on stdout when `--json` was asked for, else as two lines on stderr.
+ * `{"schema":"dnet.error/1",...}` on stdout when `--json` was asked for, else, and beside a result, as two lines on stderr.
  */
 export async function runCommandLine(
   root: Command,
@@ -38,7 +38,7 @@ function reportError(error: unknown, terminal: Terminal, json: boolean): number 
   const { code, message, hint } = known;
   const exitCode = exitCodeOf(known.failure);
   const object = `${JSON.stringify({ schema: "dnet.error/1", code, message, hint, exitCode })}\n`;
-  if (json && wasWritten(object, terminal)) return exitCode;
+  if (json && !(known instanceof LateError) && wasWritten(object, terminal)) return exitCode;
   terminal.stderr.write(`error ${code}: ${oneLine(message)}\n`);
   if (hint) terminal.stderr.write(`try ${oneLine(hint)}\n`);
   return exitCode;

@@ -51,8 +51,8 @@ export const walletImport = command({
     ...stateOptions,
   },
   async run({ positionals: [path = ""], values }, context) {
-    const { formatPublicKey, inWallet, readInput } = await import("./wallet-run.ts");
-    const text = new TextDecoder().decode(await readInput(path, MAX_BYTES, context));
+    const { formatPublicKey, inWallet, readText } = await import("./wallet-run.ts");
+    const text = await readText(path, MAX_BYTES, context);
     await inWallet(values, context, (wallet) => {
       const name = values.node ? "node" : "owner";
       const isNew = wallet.import(name, text, { replaces: values.replace });

@@ -6,7 +6,7 @@ export const walletPassphrase = command({
   summary: "Lock the owner's key by a passphrase, change that, or take it away",
   details: [
     "The new passphrase is the first line of --new-file, or of standard input; the present one comes by --passphrase-file.",
-    "There is no way to the key without it: keep an export elsewhere.",
+    "On a terminal they are asked for, and not shown. There is no way to the key without it: keep an export elsewhere.",
   ].join("\n"),
   stdin: "NEW-PASSPHRASE",
   options: {
@@ -21,14 +21,15 @@ export const walletPassphrase = command({
     ...stateOptions,
   },
   async run({ values }, context) {
-    const { formatPublicKey, inWallet, readPassphrase } = await import("./wallet-run.ts");
+    const { formatPublicKey, inWallet, readNewPassphrase, readPassphrase } = await import("./wallet-run.ts");
     const { none, "new-file": newFile = "-", "passphrase-file": currentFile } = values;
-    if (currentFile === "-" && newFile === "-" && !none) {
+    if (currentFile === "-" && newFile === "-" && !none && !context.askSecret) {
       const why = "the present and the new passphrase cannot both come from standard input";
       throw new UsageError("OPTION_CONFLICT", why, "--passphrase-file FILE, or --new-file FILE");
     }
-    const current = currentFile === undefined ? null : await readPassphrase(currentFile, context);
-    const next = none ? null : await readPassphrase(newFile, context);
+    const current =
+      currentFile === undefined ? null : await readPassphrase(currentFile, context, "present passphrase: ");
+    const next = none ? null : await readNewPassphrase(newFile, context);
     await inWallet(values, context, (wallet) => {
       wallet.setPassphrase(current, next);
       const facts = { publicKey: formatPublicKey(wallet.ownerPublicKey), isLocked: wallet.isLocked };

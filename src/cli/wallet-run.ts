@@ -8,8 +8,8 @@ export { formatPublicKey } from "../base/public-key.ts";
 export { createPrivateFile } from "../io/private-file.ts";
 export { formatC2pkh, keyHash } from "../overlay/dnetdb/ids.ts";
 export { rowsText } from "./dnet-text.ts";
-export { readInput } from "./input-file.ts";
-export { readPassphrase } from "./passphrase.ts";
+export { readText } from "./input-file.ts";
+export { readNewPassphrase, readPassphrase } from "./passphrase.ts";
 
 /** The records stay closed. */
 export function inWallet<Result>(values: StateValues, { random }: Context, use: (wallet: Wallet) => Result): Result {

@@ -2,7 +2,8 @@
  * The dnets that this machine belongs to, owns or was invited to: what stands in no record, and must outlive the process.
  *   dnets.json (mode 0600)
  *   {"schema": "dnet.dnets/1", "dnets": [{"id": base58, "name": "home" | null, "networkKey": {"epoch": 0, "key": hex} | null,
- *     "draftKeys": [{"epoch": 1, "key": hex}], "isAccepted": true, "invitation": "dnet1:..." | null}, ...]}
+ *     "draftKeys": [{"epoch": 1, "key": hex}], "isAccepted": true, "invitation": "dnet1:..." | null,
+ *     "askedName": "phone" | null}, ...]}
  * Network keys and the invitation are secrets; they can be had again from whoever gave them, all but those of drafts.
  */
 import { rmSync } from "node:fs";
@@ -37,6 +38,8 @@ export interface ListedDnet {
    * wrapped for it.
    */
   readonly invitation: string | null;
+  /** What this machine is to be called there, unless the invitation says; null when nobody asked for a name. */
+  readonly askedName: string | null;
 }
 
 const UNKNOWN: Omit<ListedDnet, "id"> = {
@@ -45,6 +48,7 @@ const UNKNOWN: Omit<ListedDnet, "id"> = {
   draftKeys: [],
   isAccepted: false,
   invitation: null,
+  askedName: null,
 };
 
 export class DnetList {
@@ -155,30 +159,21 @@ export function parseDnets(text: string): ListedDnet[] | null {
 
 function parseDnet(row: unknown): ListedDnet | null {
   if (typeof row !== "object" || row === null) return null;
-  const {
-    id: idText,
-    name,
-    networkKey,
-    draftKeys,
-    isAccepted,
-    invitation,
-  } = row as { readonly [column: string]: unknown };
-  const id = typeof idText === "string" ? parseId(idText) : null;
+  const { networkKey, draftKeys, isAccepted, invitation, ...texts } = row as { readonly [column: string]: unknown };
+  const id = typeof texts["id"] === "string" ? parseId(texts["id"]) : null;
+  const [name, askedName] = [parseName(texts["name"]), parseName(texts["askedName"])];
   const key = networkKey === null ? null : parseKey(networkKey);
-  const isNamed = name === null || (typeof name === "string" && isName(name));
   const isInvited = invitation === null || (typeof invitation === "string" && parseInvitation(invitation) !== null);
   const drafted =
     Array.isArray(draftKeys) && draftKeys.length <= MAX_DRAFT_KEYS ? draftKeys.map(parseKey) : [undefined];
-  if (
-    !id ||
-    key === undefined ||
-    drafted.includes(undefined) ||
-    !isNamed ||
-    !isInvited ||
-    typeof isAccepted !== "boolean"
-  )
-    return null;
-  return { id, name, networkKey: key, draftKeys: drafted, isAccepted, invitation } as ListedDnet;
+  const hasAll = [name, askedName, key, ...drafted].every((each) => each !== undefined);
+  if (!id || !hasAll || !isInvited || typeof isAccepted !== "boolean") return null;
+  return { id, name, networkKey: key, draftKeys: drafted, isAccepted, invitation, askedName } as ListedDnet;
+}
+
+/** Undefined for what is none. */
+function parseName(value: unknown): string | null | undefined {
+  return value === null || (typeof value === "string" && isName(value)) ? value : undefined;
 }
 
 /** Undefined for what is none. */

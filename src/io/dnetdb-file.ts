@@ -14,7 +14,16 @@ export const PRAGMAS = [
   "busy_timeout = 5000", // how long another process of ours may hold it: a command waits for the daemon's step
   "journal_mode = WAL",
   "synchronous = FULL",
+  // Ids and hashes come in no order, so each new one is written somewhere else. Where 200,000 transactions are, SQLite alone
+  // takes 63 µs of CPU for one more as it is set by itself, 52 with this cache, 60 with this log, 43 with both.
+  "cache_size = -65536", // 64 MiB, of which a small store takes little
+  "wal_autocheckpoint = 8000", // 32 MiB
 ];
+/**
+ * A file of so many bytes is checked whole when it is opened, which takes some 30 ms at most. Of a larger one SQLite itself sees
+ * that it is no store, or that its end is missing; a page that was overwritten is found by whoever reads it, or by `verify`.
+ */
+const CHECKED_BYTES = 16 << 20;
 
 export interface DnetDbFile {
   readonly store: Store;
@@ -31,19 +40,32 @@ export function openDnetDb(path: string): DnetDbFile {
   const database = open(path);
   try {
     for (const pragma of PRAGMAS) database.run(`PRAGMA ${pragma}`);
-    const { quick_check: check } = database.query("PRAGMA quick_check(1)").get() as { readonly quick_check: string };
-    if (check !== "ok") throw damaged(path, check);
+    const flaw = statSync(path).size <= CHECKED_BYTES ? flawOf(database) : null;
+    if (flaw !== null) throw damaged(path, flaw);
     const emptyDatabase = () => new Database(":memory:");
+    const store = new Store(database, systemRandom.bytes(STORE_ID_BYTES));
     return {
-      store: new Store(database, systemRandom.bytes(STORE_ID_BYTES)),
-      verify: (progress) => verifyStore(database, emptyDatabase(), progress),
+      store,
+      verify(progress) {
+        const flaw = flawOf(database);
+        return flaw === null ? verifyStore(database, emptyDatabase(), progress) : [{ table: "file", what: flaw }];
+      },
       emptyDatabase,
-      close: () => database.close(),
+      close() {
+        store.close();
+        database.close();
+      },
     };
   } catch (error) {
     database.close();
     throw error instanceof DnetError ? error : damaged(path, (error as Error).message, error);
   }
+}
+
+/** Of the file itself, whatever it holds; null when it has none. Reads all of it. */
+function flawOf(database: Database): string | null {
+  const { quick_check: check } = database.query("PRAGMA quick_check(1)").get() as { readonly quick_check: string };
+  return check === "ok" ? null : check;
 }
 
 function open(path: string): Database {

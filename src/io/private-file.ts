@@ -56,8 +56,10 @@ export function createPrivateFile(path: string, text: string): boolean {
 function throughUnfinished<Result>(path: string, text: string, put: (unfinished: string) => Result): Result {
   // A name of its own: others may write the same file.
   const unfinished = `${path}.${randomUUID()}.tmp`;
+  let isThere = false;
   try {
     const fd = openSync(unfinished, "wx", 0o600);
+    isThere = true;
     try {
       writeFileSync(fd, text);
       fsyncSync(fd);
@@ -68,7 +70,7 @@ function throughUnfinished<Result>(path: string, text: string, put: (unfinished:
     syncDirectory(dirname(path));
     return result;
   } catch (cause) {
-    rmSync(unfinished, { force: true });
+    if (isThere) rmSync(unfinished, { force: true }); // on a read-only file system even that of nothing fails
     throw refused(path, `cannot be written: ${(cause as Error).message}`, "a path that you may write to", cause);
   }
 }

@@ -1,12 +1,13 @@
 /** `npm run bench NAME [OPTIONS]`: runs one of the benchmarks; without a name it lists them. */
 import type { Benchmark } from "./benchmark.ts";
 import { dht } from "./dht.ts";
+import { dnetdb } from "./dnetdb.ts";
 import { flood } from "./flood.ts";
 import { nat } from "./nat.ts";
 import { tunnel } from "./tunnel.ts";
 import { udx } from "./udx.ts";
 
-const BENCHMARKS: readonly Benchmark[] = [tunnel, dht, udx, nat, flood];
+const BENCHMARKS: readonly Benchmark[] = [tunnel, dht, udx, nat, flood, dnetdb];
 
 const [name, ...args] = process.argv.slice(2);
 const chosen = BENCHMARKS.find((benchmark) => benchmark.name === name);

@@ -25,6 +25,7 @@ import { Reader } from "../../wire/reader.ts";
 import { Writer } from "../../wire/writer.ts";
 import { isRange4 } from "./addresses.ts";
 import { ID_BYTES } from "./ids.ts";
+import { SEED_BYTES } from "./invitation.ts";
 import { NETWORK_KEY_BYTES } from "./network-key.ts";
 import { OPERANDS } from "./operands.ts";
 
@@ -76,11 +77,11 @@ export interface OvxContent {
   readonly addresses: readonly string[];
 }
 
-/** A key wrapped for one reader. */
+/** A key wrapped for one reader; in a join the network key, and after it the invitation's seed. */
 export interface KeyForOne {
   /** An X25519 public key made for this alone. 32 bytes. */
   readonly ephemeral: Uint8Array;
-  /** 48 bytes. */
+  /** 48 bytes; in a join 80. */
   readonly wrapped: Uint8Array;
 }
 
@@ -180,8 +181,10 @@ export function encodeKeyForOne({ ephemeral, wrapped }: KeyForOne): Uint8Array {
   return new Writer().fixed(ephemeral).fixed(wrapped).finish();
 }
 
-export function decodeKeyForOne(part: Uint8Array): KeyForOne | null {
-  return whole(part, (r) => ({ ephemeral: r.fixed(PUBLIC_KEY_BYTES), wrapped: r.fixed(WRAPPED_BYTES) }));
+/** `isJoin`: of a join. */
+export function decodeKeyForOne(part: Uint8Array, isJoin = false): KeyForOne | null {
+  const wrappedBytes = isJoin ? WRAPPED_BYTES + SEED_BYTES : WRAPPED_BYTES;
+  return whole(part, (r) => ({ ephemeral: r.fixed(PUBLIC_KEY_BYTES), wrapped: r.fixed(wrappedBytes) }));
 }
 
 export function encodeWraps({ ephemeral, members, ovxs }: Wraps): Uint8Array {

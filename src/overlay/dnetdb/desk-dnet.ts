@@ -2,6 +2,7 @@
  * What an owner does with a dnet as a whole: makes it, chooses who serves it and by what policy, gives it new keys, hands it
  * on, ends it.
  */
+import { counted } from "../../base/counted.ts";
 import { DnetError } from "../../base/error.ts";
 import type { Prefix } from "../../base/ip.ts";
 import { defaultRange4 } from "./addresses.ts";
@@ -12,6 +13,7 @@ import { formatC2pkh, formatId } from "./ids.ts";
 import { type Lock, sameLock } from "./lock.ts";
 import { deriveKey, NETWORK_KEY_BYTES, type NetworkKey } from "./network-key.ts";
 import { MAX_POLICY_BYTES, parsePolicy } from "./policy.ts";
+import { MOST_AHEAD_MS } from "./rules.ts";
 import { sealBody, wrapForAll, wrapForOne } from "./sealing.ts";
 
 /** A new network key takes 64 bytes for each, in a body of 1 MiB; the rest is for clouds and relays. */
@@ -57,14 +59,15 @@ export function rekey(desk: Desk, dnet: Uint8Array): Draft {
 
 /**
  * `view`: as it is after the steps so far. The members, owners, open invitations, and attached clouds and relays get the new
- * key.
+ * key: who has joined and is not heard of yet gets it by the invitation.
  */
 export function addKey(desk: Desk, composer: Composer, view: DnetView): NetworkKey {
   const { random, now } = desk;
   const { id: dnet, members, sealed } = view;
   const before = view.networkKey!;
   const networkKey = { epoch: before.epoch + 1, key: random.bytes(NETWORK_KEY_BYTES) };
-  const invited = view.invitations.filter(({ expiresAt }) => expiresAt === null || expiresAt > now);
+  // Clouds take joins for so long after its end; the seed stands in those, for who joined meanwhile.
+  const invited = view.invitations.filter(({ expiresAt }) => expiresAt === null || expiresAt > now - MOST_AHEAD_MS);
   const readers = [
     ...desk.ownerKeys,
     ...members.map(({ publicKey }) => publicKey),
@@ -78,7 +81,9 @@ export function addKey(desk: Desk, composer: Composer, view: DnetView): NetworkK
   });
   if (body.length > MAX_BODY_BYTES) throw tooMany(readers.length);
   const leftOut = sealed > 0 ? `; ${sealed} whose steps cannot be read go without` : "";
-  const note = `gives a new network key to ${members.length} members and ${invited.length} who are invited${leftOut}`;
+  const known = counted(members.length, "member");
+  const are = invited.length === 1 ? "is" : "are";
+  const note = `gives a new network key to ${known} and ${invited.length} who ${are} invited${leftOut}`;
   composer.add({ op: "OP_DNET_KEY", dnet, epoch: networkKey.epoch }, body, note);
   return networkKey;
 }

@@ -19,14 +19,12 @@ import {
 import { addKey, checkRoom } from "./desk-dnet.ts";
 import type { DnetView, MemberView } from "./dnet-view.ts";
 import { formatId, keyHash } from "./ids.ts";
-import { type Invitation, MAX_CLOUDS } from "./invitation.ts";
+import { type Invitation, MAX_CLOUDS, SEED_BYTES } from "./invitation.ts";
 import { type Lock, lockTo, sameLock } from "./lock.ts";
 import { memberFor, Roster, slotFor } from "./roster.ts";
 import type { Script } from "./script.ts";
 import { sealBody, wrapForOne } from "./sealing.ts";
 import { AMOUNT, draft, signTransaction } from "./transaction.ts";
-
-const SEED_BYTES = 32;
 
 export interface NewMember {
   readonly publicKey: Uint8Array;
@@ -157,7 +155,8 @@ export function join(
   if (name !== null) checkName(name);
   if (!invited.name) new Roster(desk.store, view).takeName(name, publicKey);
   const body = sealBody(desk.random, dnet, "OP_DNET_JOIN", view.networkKey, {
-    open: keyFor(desk, view, publicKey),
+    // The owner may give out new keys before it hears of this: they are wrapped for the seed then.
+    open: keyFor(desk, view, publicKey, invitation.seed),
     admission: publicKey,
     members: encodePlace({ ip, name }),
   });
@@ -224,9 +223,15 @@ function takeBack(desk: Desk, composer: Composer, view: DnetView, given: readonl
   return { steps: composer.steps, networkKey };
 }
 
-/** The network key, for who is added; nothing in a public dnet. */
-function keyFor({ random }: Desk, { id: dnet, networkKey }: DnetView, reader: Uint8Array): Uint8Array {
-  const wrap = networkKey && wrapForOne(random, { dnet, epoch: networkKey.epoch }, reader, networkKey.key);
+/** The network key, for who is added; with its invitation's seed, for who joins. Nothing in a public dnet. */
+function keyFor(
+  { random }: Desk,
+  { id: dnet, networkKey }: DnetView,
+  reader: Uint8Array,
+  seed: Uint8Array = EMPTY,
+): Uint8Array {
+  const keys = networkKey && new Uint8Array([...networkKey.key, ...seed]);
+  const wrap = keys && wrapForOne(random, { dnet, epoch: networkKey.epoch }, reader, keys);
   return wrap ? encodeKeyForOne(wrap) : EMPTY;
 }
 

@@ -21,7 +21,7 @@ import { NETWORK_KEY_BYTES, type NetworkKey } from "./network-key.ts";
 
 const VERSION = 1;
 const PREFIX = "dnet1:";
-const SEED_BYTES = 32;
+export const SEED_BYTES = 32;
 const CHECKSUM_BYTES = 4;
 export const MAX_CLOUDS = 8;
 /** Eight clouds with names of 255 bytes, and the rest. */

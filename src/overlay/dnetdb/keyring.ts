@@ -1,12 +1,13 @@
 /**
  * How one comes to a dnet's keys. The newest network key is given, or unwrapped with a key pair: from the newest `OP_DNET_KEY`
- * or the creation, which wrap it for all that belong then, or from the step by which one was added since. Each key's body has
- * the one before, so the newest opens all of the past. A cloud or relay comes to the admission keys in the same way, and to no
- * others.
+ * or the creation, which wrap it for all that belong then, or from the step by which one was added since. Who joined has its
+ * invitation's seed there too: keys that the owner gave out before it heard of the join are wrapped for that. Each key's body
+ * has the one before, so the newest opens all of the past. A cloud or relay comes to the admission keys in the same way, and to
+ * no others.
  */
 import { sameBytes } from "../../base/bytes.ts";
-import type { KeyPair } from "../../crypto/ed25519.ts";
-import { decodeKeyForOne, decodeWraps, EMPTY } from "./contents.ts";
+import { type KeyPair, keyPairFromSeed } from "../../crypto/ed25519.ts";
+import { type Body, decodeKeyForOne, decodeWraps, EMPTY } from "./contents.ts";
 import { type KeptStep, newestStep, readStep } from "./kept-step.ts";
 import { NETWORK_KEY_BYTES, type NetworkKey, type Secrets } from "./network-key.ts";
 import {
@@ -39,6 +40,8 @@ class Opening {
   /** The step that began each epoch: the creation, and then each key. */
   readonly #epochs: readonly KeptStep[];
   readonly #ring = new Map<number, EpochKeys>();
+  /** The newest so far. */
+  #known: NetworkKey | null = null;
 
   constructor(store: Store, dnet: Uint8Array, secrets: Secrets) {
     this.#store = store;
@@ -48,56 +51,70 @@ class Opening {
     this.#epochs = [newestStep(store, dnet, "OP_DNET_CREATE")!, ...keys];
   }
 
+  get #knownEpoch(): number {
+    return this.#known?.epoch ?? -1;
+  }
+
   open(): Keyring {
     this.#addAdmission();
-    const networkKey = this.#newest();
+    const { networkKey: given, keyPairs } = this.#secrets;
+    this.#know(given && this.#isRight(given) ? given : null);
+    this.#know(this.#unwrapEpoch(keyPairs));
+    this.#unwrapMemberships();
+    return { ring: this.#ring, networkKey: this.#known };
+  }
+
+  /** With all before it. */
+  #know(networkKey: NetworkKey | null): void {
+    this.#known = networkKey ?? this.#known;
     for (let known = networkKey; known; known = this.#before(known, "members")) {
-      this.#ring.set(known.epoch, epochKeys(this.#dnet, known));
+      const keys = epochKeys(this.#dnet, known);
+      const { body } = this.#ring.get(known.epoch) ?? {};
+      if (body && sameBytes(body, keys.body!)) return;
+      this.#ring.set(known.epoch, keys);
     }
-    return { ring: this.#ring, networkKey };
   }
 
-  #newest(): NetworkKey | null {
-    const { networkKey } = this.#secrets;
-    const given = networkKey && this.#isRight(networkKey) ? networkKey : null;
-    const last = this.#epochs.length - 1;
-    for (let epoch = last; epoch > (given?.epoch ?? -1); epoch--) {
-      const key = this.#unwrapEpoch(epoch);
-      if (key) return epoch === last ? key : (this.#unwrapMembership(epoch) ?? key);
-    }
-    return given?.epoch === last ? given : (this.#unwrapMembership(given?.epoch ?? -1) ?? given);
-  }
-
-  /** The key that all got who belonged when an epoch began. */
-  #unwrapEpoch(epoch: number): NetworkKey | null {
-    const { keyPairs } = this.#secrets;
-    const { body } = this.#epochs[epoch]!;
-    const wraps = keyPairs.length > 0 && body ? decodeWraps(body.open) : null;
-    for (const keyPair of wraps ? keyPairs : []) {
-      const key = unwrapMember(wraps!, { dnet: this.#dnet, epoch }, keyPair);
-      if (key && this.#isRight({ epoch, key })) return { epoch, key };
-    }
-    return null;
-  }
-
-  /** The key of a later epoch than that, as one got it who was added, or who joined, since the epoch began. */
-  #unwrapMembership(known: number): NetworkKey | null {
-    const { keyPairs } = this.#secrets;
-    for (const { bytes } of keyPairs.length > 0 ? this.#store.slots(this.#dnet).reverse() : []) {
-      const { script, body } = readStep(this.#store, bytes);
-      const epoch = body?.epoch ?? -1;
-      if (epoch <= known) continue;
-      // Where it can be seen whose it is, others need not try: 45 µs each.
-      const publicKey = openPart(body!, "admission", this.#dnet, script.op, this.#ring);
-      const wrap = decodeKeyForOne(body!.open);
-      for (const keyPair of wrap ? keyPairs : []) {
-        if (publicKey && !sameBytes(publicKey, keyPair.publicKey)) continue;
-        const key = unwrapForOne(wrap!, { dnet: this.#dnet, epoch }, keyPair);
-        // Whoever joins writes what it likes.
+  /** The newest key, and newer than what is known, that all got who belonged when its epoch began. */
+  #unwrapEpoch(keyPairs: readonly KeyPair[]): NetworkKey | null {
+    for (let epoch = this.#epochs.length - 1; epoch > this.#knownEpoch; epoch--) {
+      const { body } = this.#epochs[epoch]!;
+      const wraps = keyPairs.length > 0 && body ? decodeWraps(body.open) : null;
+      for (const keyPair of wraps ? keyPairs : []) {
+        const key = unwrapMember(wraps!, { dnet: this.#dnet, epoch }, keyPair);
         if (key && this.#isRight({ epoch, key })) return { epoch, key };
       }
     }
     return null;
+  }
+
+  /** What one got who was added, or who joined, while the newest key is not known: the newest such step first. */
+  #unwrapMemberships(): void {
+    const { keyPairs } = this.#secrets;
+    const isDone = () => keyPairs.length === 0 || this.#knownEpoch === this.#epochs.length - 1;
+    for (const { bytes } of isDone() ? [] : this.#store.slots(this.#dnet).reverse()) {
+      const step = readStep(this.#store, bytes);
+      if (step.body) this.#unwrapMembership(step, step.body);
+      if (isDone()) return;
+    }
+  }
+
+  #unwrapMembership({ script }: KeptStep, body: Body): void {
+    const epoch = body.epoch ?? -1;
+    const isJoin = script.op === "OP_DNET_JOIN";
+    if (epoch <= this.#knownEpoch && !isJoin) return;
+    // Where it can be seen whose it is, others need not try: 45 µs each.
+    const publicKey = openPart(body, "admission", this.#dnet, script.op, this.#ring);
+    const wrap = decodeKeyForOne(body.open, isJoin);
+    for (const keyPair of wrap ? this.#secrets.keyPairs : []) {
+      if (publicKey && !sameBytes(publicKey, keyPair.publicKey)) continue;
+      const keys = unwrapForOne(wrap!, { dnet: this.#dnet, epoch }, keyPair);
+      if (!keys) continue;
+      const [key, seed] = [keys.slice(0, NETWORK_KEY_BYTES), keys.slice(NETWORK_KEY_BYTES)];
+      // Whoever joins writes what it likes.
+      if (epoch > this.#knownEpoch && this.#isRight({ epoch, key })) this.#know({ epoch, key });
+      if (isJoin) this.#know(this.#unwrapEpoch([keyPairFromSeed(seed)]));
+    }
   }
 
   /** For each cloud or relay whose key one of the pairs is. */

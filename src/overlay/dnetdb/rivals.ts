@@ -13,7 +13,7 @@ import { decodeTransaction, type Transaction } from "./transaction.ts";
 import type { Witnesses } from "./witnesses.ts";
 
 /** Beside what stands in a record, with all that follows from it: only its owner can write such. Full: further ones are not kept. */
-const MAX_LOSERS = 4_096;
+const MAX_LOSERS = 1_024;
 /** That spend one output. Full: the highest id makes room; it would be the last to stand. */
 const MAX_RIVALS = 8;
 /** Thrown, and caught here, to take back a change that cannot be. */

@@ -1,6 +1,7 @@
 /** The tables of a store, and how one of an earlier version becomes one of this. */
 import type { Database } from "bun:sqlite";
 import { DnetError } from "../../base/error.ts";
+import type { Sql } from "./sql.ts";
 
 /** Each brings a store from one version to the next; the first makes it. Never changed once released, only added to. */
 const MIGRATIONS: readonly string[] = [
@@ -45,10 +46,10 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE bodies (hash BLOB PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;
   -- What clouds say that they have accepted: the newest statement of each about the chain of a record, and one about each join and loser.
   CREATE TABLE statements (
-    transaction_id BLOB, ovx BLOB, record BLOB NOT NULL, block INTEGER NOT NULL, sequence INTEGER NOT NULL,
-    bytes BLOB NOT NULL, PRIMARY KEY (transaction_id, ovx)
+    transaction_id BLOB, ovx BLOB, record BLOB NOT NULL, is_join INTEGER NOT NULL, block INTEGER NOT NULL,
+    sequence INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (transaction_id, ovx)
   ) WITHOUT ROWID;
-  CREATE INDEX statements_by_record ON statements (record, ovx);
+  CREATE INDEX statements_by_record ON statements (record, is_join, ovx);
   -- Block headers of clouds: all of our own, the newest of others.
   CREATE TABLE headers (ovx BLOB, height INTEGER, size INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (ovx, height)) WITHOUT ROWID;
   -- Two headers of one cloud that cannot both be.
@@ -65,8 +66,8 @@ const MIGRATIONS: readonly string[] = [
 ];
 
 /** Makes the tables, or brings them up to date. Throws DnetError for a store that a later version has written. */
-export function migrate(database: Database): void {
-  const { user_version: version } = database.query("PRAGMA user_version").get() as { user_version: number };
+export function migrate(database: Database, sql: Sql): void {
+  const { user_version: version } = sql.get<{ user_version: number }>("PRAGMA user_version")!;
   if (version > MIGRATIONS.length) {
     const known = MIGRATIONS.length;
     throw new DnetError("STORE_TOO_NEW", `the store is of version ${version}; this dnet knows up to ${known}`, {
@@ -74,9 +75,9 @@ export function migrate(database: Database): void {
       hint: "update dnet",
     });
   }
-  const bring = database.transaction((from: number) => {
-    for (const migration of MIGRATIONS.slice(from)) database.run(migration);
+  if (version === MIGRATIONS.length) return;
+  sql.atomically(() => {
+    for (const migration of MIGRATIONS.slice(version)) database.run(migration);
     database.run(`PRAGMA user_version = ${MIGRATIONS.length}`);
   });
-  if (version < MIGRATIONS.length) bring(version);
 }

@@ -3,6 +3,9 @@ import type { Database, Statement } from "bun:sqlite";
 
 export type SqlValue = Uint8Array | string | number | null;
 
+const WHOLE = { begin: "BEGIN IMMEDIATE", end: "COMMIT", takeBack: ["ROLLBACK"] };
+const PART = { begin: "SAVEPOINT part", end: "RELEASE part", takeBack: ["ROLLBACK TO part", "RELEASE part"] };
+
 export class Sql {
   readonly #database: Database;
   readonly #statements = new Map<string, Statement>();
@@ -33,8 +36,23 @@ export class Sql {
 
   /** All of it, or, when it throws, nothing. One within another is part of that; the outer waits for other processes before it reads. */
   atomically<Result>(work: () => Result): Result {
-    const transaction = this.#database.transaction(work);
-    return this.isInside ? transaction() : transaction.immediate();
+    const { begin, end, takeBack } = this.isInside ? PART : WHOLE;
+    this.run(begin);
+    try {
+      const result = work();
+      this.run(end);
+      return result;
+    } catch (error) {
+      // Where the disk was full, SQLite has taken all of it back.
+      if (this.isInside) for (const sql of takeBack) this.run(sql);
+      throw error;
+    }
+  }
+
+  /** Lets go of the statements: until then the database stays open, whoever closes it. */
+  close(): void {
+    for (const statement of this.#statements.values()) statement.finalize();
+    this.#statements.clear();
   }
 
   #prepared(sql: string): Statement {

@@ -66,11 +66,13 @@ export class Store implements Facts {
   readonly #sql: Sql;
   readonly #places: Places;
   readonly #rivals: Rivals;
+  /** That was accepted: an owner's next step spends it, and is held against it without decoding it again (3 of 90 µs). */
+  #newest: Transaction | null = null;
 
   /** Makes the tables where there are none; `newId` names a store that is made now. Throws DnetError for one of a later version. */
   constructor(database: Database, newId: Uint8Array = new Uint8Array(STORE_ID_BYTES)) {
-    migrate(database);
     this.#sql = new Sql(database);
+    migrate(database, this.#sql);
     this.state = new State(this.#sql);
     this.#places = new Places(this.#sql);
     const next = () => this.#places.next();
@@ -102,7 +104,7 @@ export class Store implements Facts {
     const { bodyHash } = transaction;
     const isBody = body === null || (bodyHash !== null && isBodyOf(body, bodyHash));
     if (isKnown) {
-      if (body && isBody) this.#keepBody(bodyHash!, body, this.#places.row(id)!.record); // whoever told us of it first did not have it
+      if (body && isBody) this.#keepBodyOf(this.#places.row(id)!.record, bodyHash!, body); // whoever told us of it first did not have it
       return { status: "known", id };
     }
     const why = isBody ? judge(transaction, body, this, now) : "WRONG_HASH";
@@ -112,9 +114,9 @@ export class Store implements Facts {
       const place = this.#places.placeOf(transaction);
       this.#places.insert(transaction, bytes, place, Standing.stands);
       this.state.apply(transaction, body, place.height, this.sequence);
-      this.state.grow(place.record, bytes.length);
-      if (body) this.#keepBody(bodyHash!, body, place.record);
+      this.state.grow(place.record, bytes.length + (body ? this.#keepBody(bodyHash!, body) : 0));
     });
+    this.#newest = transaction;
     return { status: "accepted", id };
   }
 
@@ -134,7 +136,7 @@ export class Store implements Facts {
     const hash = sha256(body);
     const sql = `SELECT 1 FROM transactions WHERE id IN (${IN_USE}) AND body = ?`;
     if (!this.#sql.has(sql, record, record, record, record, hash) || this.body(hash)) return false;
-    this.atomically(() => this.#keepBody(hash, body, record));
+    this.#keepBodyOf(record, hash, body);
     return true;
   }
 
@@ -147,6 +149,11 @@ export class Store implements Facts {
       this.#places.refresh();
       throw error;
     }
+  }
+
+  /** The database is the caller's, to be closed after it. */
+  close(): void {
+    this.#sql.close();
   }
 
   // What is here
@@ -284,7 +291,8 @@ export class Store implements Facts {
   output({ transaction: id, output }: OutputReference): KnownOutput | null {
     const row = this.#places.row(id);
     if (!row || row.kind === Kind.later) return null;
-    const { outputs, time } = decodeTransaction(row.bytes) as Transaction;
+    const isNewest = this.#newest !== null && sameBytes(id, this.#newest.id);
+    const { outputs, time } = isNewest ? this.#newest! : (decodeTransaction(row.bytes) as Transaction);
     const script = outputs[output]?.script;
     if (!script) return null;
     // Whatever follows one that does not stand is held against it alone.
@@ -308,7 +316,10 @@ export class Store implements Facts {
     return this.state.authorisation(ovx, dnet) !== null;
   }
 
-  /** As a part of a step of the database that is going on, or as one of its own: whatever it throws ends the whole. */
+  /**
+   * As a part of a step of the database that is going on, or as one of its own: whatever it throws ends the whole. As a part
+   * that could be taken back alone it would cost 12 µs more, as SQLite keeps a copy of every page that it changes.
+   */
   #within(work: () => void): void {
     if (this.#sql.isInside) work();
     else this.atomically(work);
@@ -323,8 +334,7 @@ export class Store implements Facts {
     const row = this.atomically(() => {
       if (!this.#rivals.makeRoom(place, id)) return null;
       this.#places.insert(transaction, bytes, place, Standing.lost);
-      this.state.grow(place.record, bytes.length);
-      if (body) this.#keepBody(bodyHash!, body, place.record);
+      this.state.grow(place.record, bytes.length + (body ? this.#keepBody(bodyHash!, body) : 0));
       this.state.note(place.record, id, this.sequence);
       this.#rivals.settle(place.record);
       return this.#places.row(id);
@@ -339,10 +349,15 @@ export class Store implements Facts {
     return { status: "kept", id };
   }
 
-  #keepBody(hash: Uint8Array, body: Uint8Array, record: Uint8Array): void {
-    if (this.#sql.has("SELECT 1 FROM bodies WHERE hash = ?", hash)) return;
+  #keepBodyOf(record: Uint8Array, hash: Uint8Array, body: Uint8Array): void {
+    this.#within(() => this.state.grow(record, this.#keepBody(hash, body)));
+  }
+
+  /** Returns how many bytes more are kept. */
+  #keepBody(hash: Uint8Array, body: Uint8Array): number {
+    if (this.#sql.has("SELECT 1 FROM bodies WHERE hash = ?", hash)) return 0;
     this.#sql.run("INSERT INTO bodies VALUES (?, ?)", hash, body);
-    this.state.grow(record, body.length);
+    return body.length;
   }
 
   #count(table: "bodies"): number {

@@ -80,7 +80,7 @@ function replay(database: Database, rebuilt: Store, note: Note, progress: (done:
 
 /** Transactions, each after what it spends, and then what clouds said of them. */
 function* everything(database: Database, rebuilt: Store, note: Note): Generator<Kept> {
-  const bodies = database.prepare("SELECT bytes FROM bodies WHERE hash = ?");
+  const bodies = database.query("SELECT bytes FROM bodies WHERE hash = ?");
   const sql = "SELECT id, bytes FROM transactions ORDER BY record, height, kind, id";
   for (const { id, bytes } of database.query(sql).iterate() as IterableIterator<{
     id: Uint8Array;

@@ -113,10 +113,8 @@ export class Witnesses {
 
   /** Whether it has accepted the step that stands at that height of the record, or anything that follows it, lost or not. */
   supports(cloud: Uint8Array, record: Uint8Array, height: number): boolean {
-    const sql = `SELECT 1 FROM statements JOIN transactions ON id = transaction_id
-      WHERE statements.record = ? AND ovx = ? AND stands = 1 AND height >= ?`;
-    if (this.#sql.has(sql, record, cloud, height)) return true;
-    return this.#branches(record).some(({ id, from }) => from >= height && this.has(cloud, id));
+    const isSaid = (kind: "steps" | "joins") => this.#said(record, cloud, kind).some(({ upTo }) => upTo >= height);
+    return isSaid("steps") || isSaid("joins");
   }
 
   hasAny(transaction: Uint8Array): boolean {
@@ -142,47 +140,59 @@ export class Witnesses {
     if (same && (same.block < block.height || (same.block === block.height && compareBytes(same.bytes, bytes) <= 0))) {
       return false;
     }
-    if (kind !== Kind.join && stands === Standing.stands && this.#isCovered(ovx, record, height)) return false;
+    const isJoin = kind === Kind.join;
+    const isOfChain = !isJoin && stands === Standing.stands;
+    if (isOfChain && this.#isCovered(this.#said(record, ovx), height)) return false;
     if (same) this.#forget(record, same);
     const sequence = this.#next();
-    const insert = "INSERT INTO statements VALUES (?, ?, ?, ?, ?, ?)";
-    this.#sql.run(insert, transaction, ovx, record, block.height, sequence, bytes);
+    const insert = "INSERT INTO statements VALUES (?, ?, ?, ?, ?, ?, ?)";
+    this.#sql.run(insert, transaction, ovx, record, isJoin ? 1 : 0, block.height, sequence, bytes);
     this.#state.note(record, sha256(bytes), sequence);
-    this.prune(record);
+    if (!isJoin) this.#dropCovered(record, ovx);
     return true;
   }
 
-  /** Drops what others cover, and what those said who were never attached: after a statement more, and when other steps stand. */
+  /** Drops what others cover, and what those said who were never attached: now that other steps stand. */
   prune(record: Uint8Array): void {
-    const chain = `${KEPT} JOIN transactions ON id = transaction_id
-      WHERE statements.record = ? AND kind <> 2 AND stands = 1 ORDER BY height`;
-    const all = this.#branches(record).length > 0 ? `${KEPT} WHERE record = ?` : chain;
-    for (const each of this.#sql.all<Kept>(all, record)) {
-      const { height, kind, stands } = this.#place(each.about)!;
-      const isCovered = kind !== Kind.join && stands === Standing.stands && this.#isCovered(each.ovx, record, height);
-      if (isCovered || !this.#isWitness(each.ovx, record)) this.#forget(record, each);
+    for (const each of this.#sql.all<Kept>(`${KEPT} WHERE record = ?`, record)) {
+      if (!this.#isWitness(each.ovx, record)) this.#forget(record, each);
+    }
+    const clouds = this.#sql.all<Kept>("SELECT DISTINCT ovx FROM statements WHERE record = ? AND is_join = 0", record);
+    for (const { ovx } of clouds) this.#dropCovered(record, ovx);
+  }
+
+  #dropCovered(record: Uint8Array, cloud: Uint8Array): void {
+    const said = this.#said(record, cloud);
+    for (const { id, stands, upTo } of said) {
+      if (stands !== Standing.stands || !this.#isCovered(said, upTo)) continue;
+      this.#forget(record, this.#sql.get<Kept>(`${KEPT} WHERE transaction_id = ? AND ovx = ?`, id, cloud)!);
     }
   }
 
-  /** Whether that cloud has said more of the chain than that it has accepted the step of that height. */
-  #isCovered(cloud: Uint8Array, record: Uint8Array, height: number): boolean {
-    const sql = `SELECT 1 FROM statements JOIN transactions ON id = transaction_id
-      WHERE statements.record = ? AND ovx = ? AND stands = 1 AND kind <> 2 AND height > ?`;
-    if (this.#sql.has(sql, record, cloud, height)) return true;
-    return this.#branches(record).some(
-      ({ id, from, kind }) => kind !== Kind.join && from >= height && this.has(cloud, id),
-    );
+  /** Whether more of the chain was said than up to that height. What has lost covers the step that it follows. */
+  #isCovered(said: readonly Said[], height: number): boolean {
+    return said.some(({ stands, upTo }) => (stands === Standing.stands ? upTo > height : upTo >= height));
   }
 
-  /** All that does not stand, each with the height of the last step that stands before it. */
-  #branches(record: Uint8Array): { readonly id: Uint8Array; readonly from: number; readonly kind: number }[] {
-    const sql = "SELECT * FROM transactions WHERE record = ? AND stands = 0 ORDER BY height, kind";
+  /** What that cloud has said, each with the height up to which it covers the chain. Of steps that is little, of joins as many as there are. */
+  #said(record: Uint8Array, cloud: Uint8Array, kind: "steps" | "joins" = "steps"): Said[] {
+    const sql = `SELECT id, height, stands FROM statements JOIN transactions ON id = transaction_id
+      WHERE statements.record = ? AND is_join = ? AND ovx = ?`;
+    const rows = this.#sql.all<Row>(sql, record, kind === "joins" ? 1 : 0, cloud);
+    const hasLost = rows.some(({ stands }) => stands !== Standing.stands);
+    const roots = hasLost ? this.#roots(record) : null;
+    return rows.map(({ id, height, stands }) => ({ id, stands, upTo: roots?.get(id.toHex()) ?? height }));
+  }
+
+  /** Of all that does not stand, by ids in hex: the height of the last step that stands before it. */
+  #roots(record: Uint8Array): Map<string, number> {
+    const sql =
+      "SELECT id, height, kind, parent FROM transactions WHERE record = ? AND stands = 0 ORDER BY height, kind";
     const roots = new Map<string, number>();
-    return this.#sql.all<Row>(sql, record).map(({ id, height, kind, parent }) => {
-      const from = roots.get(parent!.toHex()) ?? (kind === Kind.join ? height : height - 1);
-      roots.set(id.toHex(), from);
-      return { id, from, kind };
-    });
+    for (const { id, height, kind, parent } of this.#sql.all<Row>(sql, record)) {
+      roots.set(id.toHex(), roots.get(parent!.toHex()) ?? (kind === Kind.join ? height : height - 1));
+    }
+    return roots;
   }
 
   #forget(record: Uint8Array, { about, ovx, bytes }: Kept): void {
@@ -250,6 +260,12 @@ const NEIGHBOURS = [
   "SELECT bytes FROM headers WHERE ovx = ? AND height > ? ORDER BY height LIMIT 1",
 ];
 const MAX_HEIGHT = 2 ** 48;
+
+interface Said {
+  readonly id: Uint8Array;
+  readonly stands: number;
+  readonly upTo: number;
+}
 
 interface Kept {
   readonly about: Uint8Array;

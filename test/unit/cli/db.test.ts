@@ -60,7 +60,9 @@ test("DN-48 the log has every step in order: when, by whom, what it does, and wh
   const times = steps.map(({ time }: { time: string }) => time);
   expect(times).toEqual([...times].sort());
   const text = await owner.ok("db log home");
-  expect(text).toMatch(/^STEP +TIME +STATUS +SIGNED BY +OP +WHAT IT DOES\n- +2025-03-01 \d\d:\d\d:\d\dZ +final +D/);
+  expect(text).toMatch(
+    /^STEP +TRANSACTION +TIME +STATUS +SIGNED BY +OP +WHAT IT DOES\n- +\w{11} +2025-03-01 \d\d:\d\d:\d\dZ +final +D/,
+  );
 });
 
 test("the past is read at any date, by the end of a day, and compared; a later member reads what was before it", async () => {

@@ -17,6 +17,8 @@ export interface Outcome {
 
 export interface Given {
   readonly stdin?: string;
+  /** Lines that are typed on the terminal that standard input is then. */
+  readonly typed?: string[];
   readonly terminal?: FakeTerminal;
   readonly tunnels?: TunnelControl;
   /** Left out: real ones. */
@@ -31,7 +33,7 @@ export interface Given {
 
 /** Runs a command line in this process, over a fake terminal. */
 export async function dnet(argv: readonly string[], given: Given = {}): Promise<Outcome> {
-  const { terminal = new FakeTerminal(), stdin = "", stop = new AbortController().signal } = given;
+  const { terminal = new FakeTerminal(), stdin = "", typed = null, stop = new AbortController().signal } = given;
   const context: Omit<Context, "root"> = {
     terminal,
     random: given.random ?? { bytes: (length) => new Uint8Array(length).fill(0xff) },
@@ -39,6 +41,7 @@ export async function dnet(argv: readonly string[], given: Given = {}): Promise<
     tunnels: given.tunnels ?? fakeTunnels([]),
     gateways: given.gateways ?? gatewayFactory,
     readStdin: async () => new TextEncoder().encode(stdin),
+    askSecret: typed && (async (prompt) => asked(terminal, prompt, typed.shift())),
     stdin: async function* () {
       yield new TextEncoder().encode(stdin);
     },
@@ -46,6 +49,12 @@ export async function dnet(argv: readonly string[], given: Given = {}): Promise<
   };
   const exitCode = await runCommandLine(root, argv, context);
   return { exitCode, stdout: terminal.output, stderr: terminal.errors, json: () => JSON.parse(terminal.output) };
+}
+
+function asked(terminal: FakeTerminal, prompt: string, line: string | undefined): string {
+  terminal.stderr.write(`${prompt}\n`);
+  if (line === undefined) throw new DnetError("NOTHING_TYPED", "nothing was typed", { failure: "usage" });
+  return line;
 }
 
 /** A terminal that only remembers. */

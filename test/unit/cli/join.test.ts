@@ -128,6 +128,41 @@ test("DN-55 with the records and the node's key alone a member reads its private
   expect(await bare.json(`net show ${found.dnet}`)).toMatchObject({ name: "home", reads: "everything", epoch: 1 });
 });
 
+test("DN-55 so does who joined before a new network key that the owner made without having heard of it", async () => {
+  const [owner, guest] = await pair("home");
+  const code = await owner.ok("invite home --name phone");
+  await carry(owner, guest);
+  await guest.ok("join", { stdin: code });
+  const rekeyed = await owner.run("net rekey home");
+  expect(rekeyed.stderr).toStartWith("gives a new network key to 1 member and 1 who is invited\n");
+  await carry(guest, owner);
+  const bare = newMachine();
+  const key = machines.path("late.key");
+  await guest.ok(`wallet export ${key} --node`);
+  await bare.ok(`wallet import ${key} --node`);
+  await carry(owner, bare);
+  const [found] = (await bare.json("net list")).dnets;
+  expect(await bare.json(`net show ${found.dnet}`)).toMatchObject({ name: "home", reads: "everything", epoch: 1 });
+});
+
+test("the name that is asked for is kept with an invitation that waits for records", async () => {
+  const [owner, guest] = await pair("home");
+  const code = await owner.ok("invite home");
+  expect(await guest.error("join --name a/b", { stdin: code })).toStartWith("2 error NAME_INVALID: ");
+  expect((await guest.json("net list")).dnets).toEqual([]);
+  expect(await guest.error("join --name tablet", { stdin: code })).toStartWith("6 error RECORD_ABSENT: ");
+  await carry(owner, guest);
+  expect((await guest.json("member list home")).members[1]).toMatchObject({ name: "tablet" });
+});
+
+test("on a terminal an invitation is asked for, and read by the line", async () => {
+  const [owner, guest] = await pair("home");
+  const code = await owner.ok("invite home --name phone");
+  await carry(owner, guest);
+  const joined = await guest.run("join", { typed: [code] });
+  expect([joined.stdout, joined.stderr.split("\n")[0]]).toEqual(["10.7.0.2\n", "invitation: "]);
+});
+
 test("the list keeps a network key, which no output has", async () => {
   const [owner, guest] = await pair("home");
   const code = await owner.ok("invite home");

@@ -86,6 +86,16 @@ test("DN-23 a member goes by name, key, C2PKH or address; its address is free ag
   );
 });
 
+test("this machine is self when it is removed, too", async () => {
+  const owner = await ownerOf("home --range 10.7.0.0/24");
+  await owner.ok("member add home self --name laptop");
+  expect((await owner.run("member remove home self")).stderr).toStartWith("removes laptop from 10.7.0.1\n");
+  expect(await owner.run("member remove home self")).toMatchObject({
+    exitCode: 0,
+    stderr: "self is nobody's in that dnet\n",
+  });
+});
+
 test("one address of several is taken back alone, and the member stays; an invitation by its name", async () => {
   const owner = await ownerOf("home --range 10.7.0.0/24");
   const key = await anyKey();

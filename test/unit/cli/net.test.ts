@@ -175,11 +175,45 @@ test("--wait final waits no longer than --timeout, and the result is printed wha
   expect(stderr).toContain(
     "error NOT_FINAL: done, and after 0.3 s still pending until 1 cloud has witnessed it, 0 so far\n",
   );
+  // A script has one object, with what was done and how it stands, and the exit code.
+  const waited = await owner.run("net rekey home --wait final --timeout 300ms --json");
+  expect([waited.exitCode, waited.stdout.split("\n").length]).toEqual([6, 2]);
+  expect(waited.json()).toMatchObject({
+    schema: "dnet.net-rekey/1",
+    steps: [{ op: "OP_DNET_KEY", status: "pending" }],
+  });
+  expect(waited.stderr).toContain("error NOT_FINAL: done, and after 0.3 s still pending ");
   const unasked = await owner.json("net policy home - --wait final", { stdin: '{"witnesses":0}' });
   expect(unasked.steps).toMatchObject([{ status: "final", witnesses: 0, needed: 0 }]);
+  const { epoch } = await owner.json("net show home");
+  expect(await owner.error("net rekey home --wait final --timeout 5x")).toStartWith(
+    "2 error BAD_OPTION: --timeout is 5x",
+  );
+  expect((await owner.json("net show home")).epoch).toBe(epoch);
   for (const words of ["--wait final --offline", "--wait soon", "--wait final --draft x"]) {
     expect(await owner.error(`net rekey home ${words}`)).toStartWith("2 error OPTION_CONFLICT: ");
   }
+});
+
+test("a draft or an invitation that was given up is forgotten; what this machine owns or belongs to is not", async () => {
+  const [owner, desk] = [newMachine(), newMachine()];
+  const draft = machines.path("given-up-2.json");
+  for (const name of ["away", "other"]) {
+    await desk.ok(`net create ${name} --owners ${await owner.key("owner", "c2pkh")} --draft ${draft}-${name}`);
+  }
+  expect(await desk.error("net forget awya")).toBe(
+    "5 error UNKNOWN_RECORD: no dnet of the list is named awya here\ntry away\n",
+  );
+  expect(await desk.json("net forget away")).toMatchObject({ schema: "dnet.net-forget/1", name: "away" });
+  const [{ dnet }] = (await desk.json("net list")).dnets;
+  expect(await desk.run(`net forget ${dnet.slice(0, 6)}`)).toMatchObject({ exitCode: 0, stderr: "forgotten: other\n" });
+  expect((await desk.json("net list")).dnets).toEqual([]);
+  const id = await owner.ok("net create home");
+  expect(await owner.error("net forget home")).toStartWith("1 error STILL_IN_USE: this machine owns home\n");
+  const code = await owner.ok("invite home");
+  expect(await desk.error("join", { stdin: code })).toStartWith("6 error RECORD_ABSENT: ");
+  expect(await desk.run(`net forget ${id}`)).toMatchObject({ exitCode: 0 });
+  expect(await desk.error(`net forget ${id}`)).toStartWith("5 error UNKNOWN_RECORD: ");
 });
 
 test("net show reads at a glance, and says what is missing", async () => {

@@ -21,11 +21,11 @@ test("what is set is there the next time, and what a change does not name stays"
   const list = new DnetList(path);
   expect(list.read()).toEqual([]);
   list.set(home, { name: "home", networkKey });
-  list.set(work, { invitation });
+  list.set(work, { invitation, askedName: "phone" });
   list.set(home, { isAccepted: true });
   const wanted = [
-    { id: home, name: "home", networkKey, draftKeys: [], isAccepted: true, invitation: null },
-    { id: work, name: null, networkKey: null, draftKeys: [], isAccepted: false, invitation },
+    { id: home, name: "home", networkKey, draftKeys: [], isAccepted: true, invitation: null, askedName: null },
+    { id: work, name: null, networkKey: null, draftKeys: [], isAccepted: false, invitation, askedName: "phone" },
   ];
   expect(new DnetList(path).read()).toEqual(wanted);
   expect([list.find(work), list.find(random.bytes(32))]).toEqual([wanted[1]!, null]);
@@ -61,7 +61,10 @@ test("a list that others can read, or that is damaged, is refused and stays as i
 });
 
 test("anything but a list is none", () => {
-  const row = { id: "1".repeat(32), name: null, networkKey: null, draftKeys: [], isAccepted: false, invitation: null };
+  const row = {
+    ...{ id: "1".repeat(32), name: null, networkKey: null, draftKeys: [], isAccepted: false },
+    ...{ invitation: null, askedName: null },
+  };
   const text = (changes: object) => JSON.stringify({ schema: "dnet.dnets/1", dnets: [{ ...row, ...changes }] });
   expect(parseDnets(text({}))).toHaveLength(1);
   const wrong = [
@@ -78,6 +81,8 @@ test("anything but a list is none", () => {
     { draftKeys: new Array(9).fill({ epoch: 0, key: "00".repeat(32) }) },
     { isAccepted: 1 },
     { invitation: "dnet1:y" },
+    { askedName: "a b" },
+    { askedName: undefined },
   ];
   for (const changes of wrong) expect(parseDnets(text(changes))).toBeNull();
   for (const other of ["", "[]", "null", "{}", '{"schema":"dnet.dnets/1","dnets":[null]}'])

@@ -1,6 +1,20 @@
 /** DNetDB's file, and processes that write to it and are killed. */
+import { Database } from "bun:sqlite";
 import { afterEach, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openDnetDb } from "../../../src/io/dnetdb-file.ts";
@@ -10,6 +24,8 @@ import { SeededRandom } from "../../support/random.ts";
 
 /** Of processes; 200 take a minute and a half. */
 const KILLS = Number(Bun.env["DNET_KILLS"] ?? 25);
+/** SQLite's. */
+const PAGE_BYTES = 4_096;
 
 const directories: string[] = [];
 const newFile = () => {
@@ -75,6 +91,7 @@ test("the file and its log are their owner's alone, and one that is open to othe
     expect([each, existsSync(each), statSync(each).mode & 0o777]).toEqual([each, true, 0o600]);
   }
   file.close();
+  expect(existsSync(`${path}-wal`)).toBe(false); // all of it is in the file, which opens without reading a log
   chmodSync(path, 0o640);
   expect(() => openDnetDb(path)).toThrow(refusedWith("STORE_OPEN_TO_OTHERS"));
 });
@@ -85,4 +102,30 @@ test("a file that is damaged, or no store at all, is named so and left as it is"
   expect(() => openDnetDb(path)).toThrow(refusedWith("STORE_DAMAGED"));
   expect(readFileSync(path, "utf8")).toStartWith("this is no database");
   expect(() => openDnetDb("/proc/nowhere/dnet.db")).toThrow(refusedWith("STORE_DENIED"));
+});
+
+test("a page that is overwritten is found when a small file is opened, and in a large one when it is verified; a missing end is found in both", () => {
+  const small = newFile();
+  openDnetDb(small).close();
+  const large = `${small}-large`;
+  copyFileSync(small, large);
+  const database = new Database(large);
+  database.run("INSERT INTO bodies VALUES (randomblob(32), zeroblob(?))", [20 << 20]);
+  database.close();
+  chmodSync(large, 0o600);
+  for (const path of [small, large]) {
+    const [overwritten, torn] = [`${path}-overwritten`, `${path}-torn`];
+    for (const each of [overwritten, torn]) copyFileSync(path, each);
+    truncateSync(torn, statSync(torn).size - PAGE_BYTES);
+    expect(() => openDnetDb(torn)).toThrow(refusedWith("STORE_DAMAGED"));
+    const file = openSync(overwritten, "r+");
+    writeSync(file, new Uint8Array(PAGE_BYTES), 0, PAGE_BYTES, 3 * PAGE_BYTES); // the fourth, an index
+    closeSync(file);
+    if (path === small) expect(() => openDnetDb(overwritten)).toThrow(refusedWith("STORE_DAMAGED"));
+    else {
+      const opened = openDnetDb(overwritten);
+      expect(opened.verify()).toMatchObject([{ table: "file" }]);
+      opened.close();
+    }
+  }
 });

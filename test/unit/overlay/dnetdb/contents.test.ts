@@ -59,6 +59,11 @@ const CODECS: { readonly [name: string]: Codec<unknown> } = {
     decode: contents.decodeKeyForOne,
     any: () => ({ ephemeral: random.bytes(32), wrapped: random.bytes(48) }),
   }),
+  "key for one who joins": codec({
+    encode: contents.encodeKeyForOne,
+    decode: (bytes) => contents.decodeKeyForOne(bytes, true),
+    any: () => ({ ephemeral: random.bytes(32), wrapped: random.bytes(80) }),
+  }),
   wraps: codec({
     encode: contents.encodeWraps,
     decode: contents.decodeWraps,

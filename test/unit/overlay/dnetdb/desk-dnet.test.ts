@@ -15,6 +15,7 @@ import { addMembers, invite, join } from "../../../../src/overlay/dnetdb/desk-me
 import { closeOvx } from "../../../../src/overlay/dnetdb/desk-ovx.ts";
 import type { InvitationView, MemberView } from "../../../../src/overlay/dnetdb/dnet-view.ts";
 import { NO_SECRETS } from "../../../../src/overlay/dnetdb/network-key.ts";
+import { MOST_AHEAD_MS } from "../../../../src/overlay/dnetdb/rules.ts";
 import { lockOf } from "../../../support/dnetdb.ts";
 import { Office, refusalOf } from "../../../support/dnetdb-office.ts";
 
@@ -61,7 +62,7 @@ test("a new network key is another, one epoch on; a public dnet has none", () =>
   expect(refusalOf(() => rekey(office, office.createDnet({ isPrivate: false })))).toBe("DNET_PUBLIC");
 });
 
-test("one who is invited gets each new network key while the invitation is open, and can still join", () => {
+test("one who is invited gets each new network key while clouds may take a join, and can still join", () => {
   const office = new Office();
   const dnet = office.createDnet();
   const expiresAt = office.now + 1_000_000;
@@ -71,7 +72,7 @@ test("one who is invited gets each new network key while the invitation is open,
   const bob = office.anyMember();
   const joined = join(office, invitation, { nodeKey: bob, name: null });
   expect(joined.networkKey).toEqual(office.networkKey);
-  office.now = expiresAt + 1;
+  office.now = expiresAt + MOST_AHEAD_MS;
   office.carryOut(rekey(office, dnet));
   const seedPair = keyPairFromSeed(invitation.seed);
   expect(office.read(dnet, { networkKey: null, keyPairs: [seedPair] })).toMatchObject({

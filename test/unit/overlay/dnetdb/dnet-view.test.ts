@@ -78,6 +78,28 @@ test("DN-28 DN-55 a member reads all of it with its own key alone, added or join
   }
 });
 
+test("DN-55 who joined before a new network key whose owner had not heard of it reads all of it with its own key alone", () => {
+  const office = new Office();
+  const dnet = office.createDnet();
+  const [alice, bob, stranger] = [add(office, dnet, "alice"), office.anyMember(), office.anyMember()];
+  const expiresAt = office.now + 60_000;
+  const { invitation } = office.carryOut(invite(office, dnet, { name: "bob", address: null, expiresAt }));
+  const { steps } = join(office, invitation, { nodeKey: bob, name: null });
+  const old = office.networkKey;
+  office.now = expiresAt + 3_600_000; // the invitation is over; a cloud may have taken the join before that
+  office.carryOut(rekey(office, dnet));
+  office.carryOut(removeMembers(office, dnet, [alice.publicKey]));
+  office.accept(steps);
+  expect(office.read(dnet, only(bob))).toEqual(office.read(dnet));
+  expect(office.read(dnet, { networkKey: old, keyPairs: [bob] })).toEqual(office.read(dnet));
+  expect(office.read(dnet, { networkKey: old, keyPairs: [stranger, bob] })).toEqual(office.read(dnet));
+  // The seed is sealed for bob alone: who was removed meanwhile, and knows the key that bob joined with, has nothing of it.
+  expect(office.read(dnet, { networkKey: old, keyPairs: [alice] })).toMatchObject({ reads: "past" });
+  expect(office.read(dnet, only(stranger))).toMatchObject({ reads: "nothing" });
+  office.carryOut(removeMembers(office, dnet, [bob.publicKey]));
+  expect(office.read(dnet, { networkKey: old, keyPairs: [bob] })).toMatchObject({ reads: "past" });
+});
+
 test("an owner that is no member reads it with the owner's key, also when a new network key was made since", () => {
   const office = new Office();
   const dnet = office.createDnet();

@@ -1,0 +1,102 @@
+/** A store that is filled as a sync fills it, beside SQLite that is told the same rows and nothing else: batches in turn. */
+import { Database } from "bun:sqlite";
+import { openDnetDb, PRAGMAS } from "../../src/io/dnetdb-file.ts";
+import type { Store } from "../../src/overlay/dnetdb/store.ts";
+import { START } from "../support/replicas.ts";
+import { say } from "./benchmark.ts";
+import { batchesFromWorker, type Written } from "./dnetdb-written.ts";
+
+/** What so many transactions took. */
+export interface Filled {
+  readonly count: number;
+  readonly ours: Took;
+  readonly bare: Took;
+}
+
+/** In seconds; of the processor's only this thread's, which says more than the clock on a machine that has other things to do. */
+export interface Took {
+  readonly clock: number;
+  readonly cpu: number;
+}
+
+/** What a transaction leaves behind in the tables that grow with every one. */
+const ROWS = {
+  transactions: "SELECT * FROM transactions WHERE sequence > ?",
+  slots: "SELECT slots.* FROM transactions JOIN slots ON dnet = record AND set_by = id WHERE sequence > ?",
+  bodies: "SELECT hash, bodies.bytes FROM transactions JOIN bodies ON hash = body WHERE sequence > ?",
+} as const;
+const PARTS = 10;
+const NOTHING: Took = { clock: 0, cpu: 0 };
+
+/** Makes the file with that many transactions in it. Returns what each tenth of them took. */
+export async function fill(path: string, count: number): Promise<Filled[]> {
+  const file = openDnetDb(path);
+  const reader = new Database(path, { readonly: true });
+  const bare = new Bare(`${path}-bare`, reader);
+  const filled: Filled[] = [];
+  let [ours, theirs, from, done] = [NOTHING, NOTHING, 0, 0];
+  try {
+    for await (const batch of batchesFromWorker(count)) {
+      const ourTime = timed(() => keep(file.store, batch));
+      const rows = Object.entries(ROWS).map(([table, sql]) => [table, reader.query(sql).values(done)] as const);
+      const bareTime = timed(() => bare.insert(rows));
+      [ours, theirs] = [sum(ours, ourTime), sum(theirs, bareTime)];
+      done += batch.length;
+      if (done - from < count / PARTS && done < count) continue;
+      filled.push({ count: done - from, ours, bare: theirs });
+      say(`${done} stored`);
+      [ours, theirs, from] = [NOTHING, NOTHING, done];
+    }
+    return filled;
+  } finally {
+    bare.close();
+    reader.close();
+    file.close();
+  }
+}
+
+function timed(work: () => void): Took {
+  const [began, before] = [performance.now(), process.threadCpuUsage()];
+  work();
+  const { user, system } = process.threadCpuUsage(before);
+  return { clock: (performance.now() - began) / 1e3, cpu: (user + system) / 1e6 };
+}
+
+export function sum(a: Took, b: Took): Took {
+  return { clock: a.clock + b.clock, cpu: a.cpu + b.cpu };
+}
+
+function keep(store: Store, batch: readonly Written[]): void {
+  store.atomically(() => {
+    for (const { bytes, body } of batch) {
+      const verdict = store.accept(START, bytes, body);
+      if (verdict.status !== "accepted") throw new Error(`not accepted: ${JSON.stringify(verdict)}`);
+    }
+  });
+}
+
+/** Only SQLite: the same tables and indices, the same settings. */
+class Bare {
+  readonly #database: Database;
+
+  constructor(path: string, like: Database) {
+    this.#database = new Database(path);
+    for (const pragma of PRAGMAS) this.#database.run(`PRAGMA ${pragma}`);
+    const made = like.query("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL").values() as [string][];
+    for (const [sql] of made) this.#database.run(sql);
+  }
+
+  /** Rows of tables, as one step of the database. */
+  insert(tables: readonly (readonly [table: string, rows: unknown[][]])[]): void {
+    this.#database.run("BEGIN IMMEDIATE");
+    for (const [table, rows] of tables) {
+      const insert = this.#database.query(`INSERT INTO ${table} VALUES (${rows[0]?.map(() => "?")})`);
+      for (const row of rows) insert.run(...(row as string[]));
+    }
+    this.#database.run("COMMIT");
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+}
