@@ -1,6 +1,6 @@
+import { counted } from "../base/counted.ts";
 import { command } from "./command.ts";
 import { DNET_HELP, stateOptions } from "./dnetdb-options.ts";
-import { counted } from "./gateway-view.ts";
 import { Progress } from "./progress.ts";
 
 export const dbExport = command({

@@ -1,7 +1,7 @@
+import { counted } from "../base/counted.ts";
 import { command, UsageError } from "./command.ts";
 import { networkOptions } from "./dht-options.ts";
 import { stateOptions } from "./dnetdb-options.ts";
-import { counted } from "./gateway-view.ts";
 import { printable } from "./printable.ts";
 
 export const dbSync = command({

@@ -3,8 +3,6 @@ import { formatAddress } from "../base/address.ts";
 import { counted } from "../base/counted.ts";
 import type { Gateway } from "../io/gateway/gateway.ts";
 
-export { counted };
-
 export interface NodeView {
   /** Counted from 1. */
   readonly node: number;

@@ -58,8 +58,14 @@ export function openDnetDb(path: string): DnetDbFile {
     };
   } catch (error) {
     database.close();
-    throw error instanceof DnetError ? error : damaged(path, (error as Error).message, error);
+    throw error instanceof DnetError ? error : refusalOf(path, error as Error & { readonly code?: string });
   }
+}
+
+/** A directory that cannot be written to has no room for the log, and SQLite says so late. */
+function refusalOf(path: string, error: Error & { readonly code?: string }): DnetError {
+  const isDenied = /^SQLITE_(CANTOPEN|READONLY)/.test(error.code ?? "");
+  return isDenied ? denied(path, error) : damaged(path, error.message, error);
 }
 
 /** Of the file itself, whatever it holds; null when it has none. Reads all of it. */
@@ -75,12 +81,16 @@ function open(path: string): Database {
     if (isNew) chmodSync(path, 0o600); // in a directory that is ours alone; its log gets the same mode
     return database;
   } catch (cause) {
-    throw new DnetError("STORE_DENIED", `${path} cannot be opened: ${(cause as Error).message}`, {
-      failure: "permission",
-      hint: "a state directory that you may write to: DNET_STATE_DIR",
-      cause,
-    });
+    throw denied(path, cause as Error);
   }
+}
+
+function denied(path: string, cause: Error): DnetError {
+  return new DnetError("STORE_DENIED", `${path} cannot be opened for writing: ${cause.message}`, {
+    failure: "permission",
+    hint: "a state directory that you may write to: DNET_STATE_DIR",
+    cause,
+  });
 }
 
 function refuseOthers(path: string): void {

@@ -96,29 +96,34 @@ export class Rivals {
   #raise(row: Row, rival: Row | null): void {
     const { places, state, facts } = this.#parts;
     const { record, height, kind } = row;
-    if (rival && kind === Kind.join) places.set(rival, Standing.lost);
-    else if (rival) {
-      for (const each of places.standing(record, height)) places.set(each, Standing.lost);
-      this.#rebuild(record);
-    }
+    const isRebuilt = rival !== null && kind !== Kind.join;
+    const bytes = state.bytesOf(record);
+    if (isRebuilt) this.#takeBack(record, height);
+    else if (rival) places.set(rival, Standing.lost);
     const { transaction, body } = this.#read(row);
     // Its time was looked at when it came.
     if (judge(transaction, body, facts, transaction.time)) throw CANNOT_STAND;
     const sequence = places.set(row, Standing.stands);
-    state.note(record, row.id, sequence); // no more as a loser
+    if (!isRebuilt) state.note(record, row.id, sequence); // no more as a loser
     state.apply(transaction, body, height, sequence);
+    if (isRebuilt) this.#restore(record, bytes, sequence);
   }
 
-  /** From its first step on, of those that stand. */
-  #rebuild(record: Uint8Array): void {
-    const { places, state, witnesses } = this.#parts;
-    const bytes = state.bytesOf(record);
+  /** What stands from that height on has lost; what follows from the rest is made anew. */
+  #takeBack(record: Uint8Array, height: number): void {
+    const { places, state } = this.#parts;
+    for (const row of places.standing(record, height)) places.set(row, Standing.lost);
     const sequence = places.next();
     state.forget(record);
     for (const row of places.standing(record)) {
       const { transaction, body } = this.#read(row);
       state.apply(transaction, body, row.height, sequence);
     }
+  }
+
+  /** What a record has beside its chain. Last: it may have begun anew with another creation. */
+  #restore(record: Uint8Array, bytes: number, sequence: number): void {
+    const { places, state, witnesses } = this.#parts;
     for (const { id } of places.lost(record)) state.note(record, id, sequence);
     for (const known of witnesses.knownBy(record)) state.note(record, known, sequence);
     state.grow(record, bytes);

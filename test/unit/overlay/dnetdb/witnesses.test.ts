@@ -197,6 +197,37 @@ test("a cloud whose last block came from elsewhere, or that has an older log tha
   expect(elsewhere.log.size(one.ovx)).toBe(0);
 });
 
+test("of two creations from one token, of either kind, one stands, and replicas agree on all that is beside it", () => {
+  for (const isDnet of [true, false]) {
+    const token = mint();
+    const record = recordId(token.id);
+    const dnet = step(token, { op: "OP_DNET_CREATE", dnet: record, name: "home" });
+    const ovx = step(token, { op: "OP_OVX_CREATE", ovx: record, name: "x", key: alice.publicKey });
+    const [low, high] = compareBytes(dnet.id, ovx.id) < 0 ? [dnet, ovx] : [ovx, dnet];
+    const after = [dnet, ovx].map((each) =>
+      step(
+        each,
+        each === dnet
+          ? { op: "OP_DNET_POLICY", dnet: record }
+          : { op: "OP_OVX_UPDATE", ovx: record, key: bob.publicKey },
+      ),
+    );
+    const stores = [
+      [token, low, ...after, high, ...after],
+      [token, high, ...after, low, ...after],
+      [token, isDnet ? dnet : ovx, ...after.toReversed(), isDnet ? ovx : dnet, ...after],
+    ].map((steps) => {
+      const database = new Database(":memory:");
+      const db = new Store(database);
+      for (const each of steps) tell(db, each);
+      expect(verifyStore(database, new Database(":memory:"))).toEqual([]);
+      return { ...db.headOf(record)!, changed: 0 };
+    });
+    for (const each of stores) expect(each).toEqual(stores[0]!);
+    expect(stores[0]!.height).toBe(1);
+  }
+});
+
 test("a join whose invitation is long over gets no word of a cloud", () => {
   const one = cloud();
   const { dnet, head, steps } = dnetWith([one]);
@@ -283,7 +314,7 @@ test("replicas that hear the same of an owner who says two things, of joiners, a
     });
     for (const each of states) expect({ seed, ...each }).toEqual({ seed, ...states[0]! });
   }
-});
+}, 60_000);
 
 function shuffled<Item>(chance: SeededRandom, items: readonly Item[]): Item[] {
   const rest = [...items];
