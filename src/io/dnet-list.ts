@@ -6,8 +6,10 @@
  *     "askedName": "phone" | null}, ...]}
  * Network keys and the invitation are secrets; they can be had again from whoever gave them, all but those of drafts.
  */
+
 import { rmSync } from "node:fs";
 import { DnetError } from "../base/error.ts";
+import { parseJsonObject } from "../base/json.ts";
 import { formatId, parseId } from "../overlay/dnetdb/ids.ts";
 import { parseInvitation } from "../overlay/dnetdb/invitation.ts";
 import { NETWORK_KEY_BYTES, type NetworkKey } from "../overlay/dnetdb/network-key.ts";
@@ -147,14 +149,11 @@ function formatDnets(dnets: readonly ListedDnet[]): string {
 
 /** Null for anything but what `formatDnets` writes. */
 export function parseDnets(text: string): ListedDnet[] | null {
-  try {
-    const content = JSON.parse(text);
-    if (content?.schema !== SCHEMA || !Array.isArray(content.dnets)) return null;
-    const dnets = (content.dnets as unknown[]).map(parseDnet);
-    return dnets.every((each) => each !== null) ? dnets : null;
-  } catch {
-    return null;
-  }
+  const content = parseJsonObject(text);
+  const rows = content?.["dnets"];
+  if (content?.["schema"] !== SCHEMA || !Array.isArray(rows)) return null;
+  const dnets = rows.map(parseDnet);
+  return dnets.every((each) => each !== null) ? dnets : null;
 }
 
 function parseDnet(row: unknown): ListedDnet | null {

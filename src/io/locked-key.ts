@@ -6,8 +6,10 @@
  * under them, with the schema, a zero and the public key as associated data: whose key it is shows without the passphrase,
  * and cannot be changed.
  */
+
 import { scrypt } from "@noble/hashes/scrypt.js";
 import { sameBytes } from "../base/bytes.ts";
+import { parseJsonObject } from "../base/json.ts";
 import { formatPublicKey, parsePublicKey } from "../base/public-key.ts";
 import type { Random } from "../base/random.ts";
 import { aes256Gcm } from "../crypto/aead.ts";
@@ -48,7 +50,7 @@ export function lockKey({ publicKey, secretKey }: KeyPair, passphrase: string, r
 
 /** Null for anything but a locked key whose cost this machine can bear. */
 export function parseLockedKey(text: string): LockedKey | null {
-  const file = parseJson(text);
+  const file = parseJsonObject(text);
   const parameters = file?.["scrypt"] as { readonly [name: string]: unknown } | null | undefined;
   if (file?.["schema"] !== SCHEMA || !parameters) return null;
   const publicKey = typeof file["publicKey"] === "string" ? parsePublicKey(file["publicKey"]) : null;
@@ -79,15 +81,6 @@ function isBearable({ n, r, p }: typeof COST): boolean {
 
 function associated(publicKey: Uint8Array): Uint8Array {
   return new Uint8Array(Buffer.concat([new TextEncoder().encode(`${SCHEMA}\0`), publicKey]));
-}
-
-function parseJson(text: string): { readonly [name: string]: unknown } | null {
-  try {
-    const content = JSON.parse(text);
-    return typeof content === "object" ? content : null;
-  } catch {
-    return null;
-  }
 }
 
 function parseBase64(text: unknown): Uint8Array | null {

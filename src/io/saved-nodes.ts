@@ -5,11 +5,13 @@
  *   {"schema": "dnet.nodes/1", "network": NAME, "savedAt": ISO time, "nodes": ["192.0.2.1:1776", ...]}
  * A file that is anything else is of no use, and is left out whole.
  */
+
 import { randomUUID } from "node:crypto";
 import { type FileHandle, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type Address, formatAddress } from "../base/address.ts";
 import { ip4Number } from "../base/ip4.ts";
+import { parseJsonObject } from "../base/json.ts";
 import { blake2b256 } from "../crypto/blake2b.ts";
 
 /** Ten buckets' worth: far more than it takes to find the rest. */
@@ -87,21 +89,12 @@ export function encodeSavedNodes(nodes: readonly Address[], network: string): st
 
 /** Null for anything but at most 200 nodes of that network. */
 export function decodeSavedNodes(text: string, network: string): Address[] | null {
-  const content = parseJson(text);
+  const content = parseJsonObject(text);
   if (content?.["schema"] !== SCHEMA || content["network"] !== network) return null;
   const texts = content["nodes"];
   if (!Array.isArray(texts) || texts.length > MAX_SAVED_NODES) return null;
   const nodes = texts.map((node: unknown) => parseNode(node));
   return nodes.every((node) => node !== null) ? nodes : null;
-}
-
-function parseJson(text: string): { readonly [name: string]: unknown } | null {
-  try {
-    const content = JSON.parse(text);
-    return typeof content === "object" ? content : null;
-  } catch {
-    return null;
-  }
 }
 
 function parseNode(text: unknown): Address | null {

@@ -1,3 +1,6 @@
+/** A dnet's policy. */
+import { isJsonObject, parseJsonObject } from "../../base/json.ts";
+
 /**
  * What an owner asks of a dnet, beside who belongs: a JSON document. Members of later versions know more; what this one does
  * not know is kept, and what it knows is checked.
@@ -20,23 +23,11 @@ export const DEFAULT_POLICY: Policy = { witnesses: 1, needConfirmation: true, ru
 /** Null for what is no policy. What it does not say is as in DEFAULT_POLICY. */
 export function parsePolicy(text: string): Policy | null {
   if (new TextEncoder().encode(text).length > MAX_POLICY_BYTES) return null;
-  const document = parseJson(text);
-  if (!isObject(document)) return null;
+  const document = parseJsonObject(text);
+  if (!document) return null;
   const policy = { ...DEFAULT_POLICY, ...document } as { readonly [key in keyof Policy]: unknown };
   const { witnesses, needConfirmation, rules, dns } = policy;
   const isCount = Number.isInteger(witnesses) && Number(witnesses) >= 0 && Number(witnesses) <= MAX_WITNESSES;
-  const isKnown = isCount && typeof needConfirmation === "boolean" && Array.isArray(rules) && isObject(dns);
+  const isKnown = isCount && typeof needConfirmation === "boolean" && Array.isArray(rules) && isJsonObject(dns);
   return isKnown ? (policy as Policy) : null;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function isObject(value: unknown): value is { readonly [key: string]: unknown } {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

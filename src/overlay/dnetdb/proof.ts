@@ -5,8 +5,10 @@
  *   {"schema": "dnet.proof/1", "key": the cloud's, z-base-32, "statement": hex, "transactions": [hex, ...]}
  * The first transaction is what is proved; the statement names the last.
  */
+
 import { sameBytes } from "../../base/bytes.ts";
 import { DnetError } from "../../base/error.ts";
+import { parseJsonObject } from "../../base/json.ts";
 import { formatPublicKey } from "../../base/public-key.ts";
 import type { Store } from "./store.ts";
 import { decodeTransaction, encodeTransaction, isSignedBy, type Transaction } from "./transaction.ts";
@@ -98,7 +100,8 @@ function statements(
 }
 
 function parse(text: string): { readonly statement: Uint8Array; readonly transactions: readonly Uint8Array[] } {
-  const { schema, statement, transactions } = parseJson(text) ?? {};
+  const document = text.length <= MAX_PROOF_TEXT ? parseJsonObject(text) : null;
+  const { schema, statement, transactions } = document ?? {};
   if (schema !== SCHEMA) throw noProof(`it is none of the schema ${SCHEMA}`);
   if (!isHex(statement)) throw noProof("its statement is not in hex");
   const isList = Array.isArray(transactions) && transactions.length > 0 && transactions.length <= MAX_TRANSACTIONS;
@@ -118,14 +121,6 @@ function decodeSigned(bytes: Uint8Array, what: string): Transaction {
   if (signatures.length === 0) throw noProof(`nobody has signed ${what}`);
   if (signatures.every((signature) => isSignedBy(transaction, signature))) return transaction;
   throw noProof(`a signature of ${what} is not its key's`);
-}
-
-function parseJson(text: string): { readonly [name: string]: unknown } | null {
-  try {
-    return text.length <= MAX_PROOF_TEXT ? JSON.parse(text) : null;
-  } catch {
-    return null;
-  }
 }
 
 function isHex(value: unknown): value is string {

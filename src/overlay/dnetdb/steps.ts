@@ -4,8 +4,10 @@
  * signatures}]}, where transaction and body (or null) are base64 of their bytes, and the rest says the same to a person: what
  * the script is in text, who has to sign, how many of them, and how many have. Reading it holds the one against the other.
  */
+
 import { compareBytes, sameBytes } from "../../base/bytes.ts";
 import { DnetError } from "../../base/error.ts";
+import { parseJsonObject } from "../../base/json.ts";
 import type { KeyPair } from "../../crypto/ed25519.ts";
 import { sha256 } from "../../crypto/sha256.ts";
 import { MAX_BODY_BYTES } from "./contents.ts";
@@ -54,7 +56,7 @@ export function encodeSteps(steps: readonly Step[]): string {
  * key's.
  */
 export function decodeSteps(text: string): Step[] {
-  const document = text.length <= MAX_TEXT ? (parseJson(text) as { readonly [key: string]: unknown } | null) : null;
+  const document = text.length <= MAX_TEXT ? parseJsonObject(text) : null;
   if (document?.["schema"] !== SCHEMA) throw malformed(`it is no file of the schema ${SCHEMA}`);
   const rows = document["steps"];
   if (!Array.isArray(rows) || rows.length === 0 || rows.length > MAX_STEPS) {
@@ -151,14 +153,6 @@ function fromBase64(text: unknown, maxBytes: number): Uint8Array | null {
   if (typeof text !== "string" || text.length > Math.ceil(maxBytes / 3) * 4) return null;
   try {
     return Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
-  } catch {
-    return null;
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
   } catch {
     return null;
   }
