@@ -5,8 +5,10 @@ import { dbCollect } from "./db-collect.ts";
 import { dbDiff } from "./db-diff.ts";
 import { dbEvidence } from "./db-evidence.ts";
 import { dbExport, dbImport } from "./db-export.ts";
+import { dbFetch } from "./db-fetch.ts";
 import { dbLog } from "./db-log.ts";
 import { dbProve } from "./db-prove.ts";
+import { dbPublish } from "./db-publish.ts";
 import { dbServe } from "./db-serve.ts";
 import { dbSign } from "./db-sign.ts";
 import { dbSubmit } from "./db-submit.ts";
@@ -31,6 +33,8 @@ export const db = group({
     dbSubmit,
     dbServe,
     dbSync,
+    dbPublish,
+    dbFetch,
     dbWitness,
     dbCollect,
   ],
