@@ -263,8 +263,12 @@ export class Call implements Seeker {
     if (this.#puncher) this.#notPunched(now);
   }
 
-  /** By IPv6 it may come all the same. */
+  /** By IPv6 it may come all the same; and where a probe of its came through, it is on its way already. */
   #notPunched(now: number): void {
+    if (this.#echoes > 0) {
+      this.dueAt = Math.min(this.dueAt, now + WAIT_MS);
+      return;
+    }
     if (!this.#ip6) return this.cancel(now);
     this.#puncher?.settle(now, null);
     this.dueAt = this.#ip6.hopesUntil;

@@ -238,6 +238,7 @@ export class Holepuncher implements Requester {
   #conclude(now: number): void {
     if (!this.#waiting || !(this.nat.isSettled || this.#pings.size === 0)) return;
     const { mayReopen, then } = this.#waiting;
+    this.nat.presume();
     if (!this.#isStable() && mayReopen && this.#reopens < MAX_REOPENS) return this.#reopen(now);
     this.#waiting = null;
     then(now, { isStable: this.#isStable(), isReopened: this.#hasReopened });

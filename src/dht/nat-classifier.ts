@@ -60,6 +60,17 @@ export class NatClassifier {
     if (this.samples >= LEAST_SAMPLES && !this.#isFrozen) this.#classify();
   }
 
+  /**
+   * Nobody is left to ask: what the few have seen has to do. Differs: a HyperDHT gives up below three samples, and so in every network of
+   * fewer nodes. One alone cannot tell a steady NAT from a random one; most are steady, and a wrong guess costs some probes.
+   */
+  presume(): void {
+    if (this.firewall !== FIREWALL.unknown || this.samples === 0 || this.samples >= LEAST_SAMPLES || this.#isFrozen)
+      return;
+    this.firewall = this.#fulls.length === 1 ? FIREWALL.consistent : FIREWALL.random;
+    this.addresses = [this.firewall === FIREWALL.consistent ? this.#fulls[0]!.address : this.#hosts[0]!.address];
+  }
+
   /** From now on the verdict stays: the peer acts by it. */
   freeze(): void {
     this.#isFrozen = true;

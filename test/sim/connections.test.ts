@@ -94,6 +94,26 @@ for (const client of Object.keys(KINDS) as Kind[]) {
   }
 }
 
+const PAIRS = [
+  ["cone", "linux"],
+  ["linux", "linux"],
+  ["linux", "cone"],
+] as const;
+
+test("OM-32 in a network of a node or two, too few to tell a NAT by, steady NATs are met all the same, and both ends hear it", () => {
+  for (const size of [1, 2]) {
+    for (const [client, server] of PAIRS) {
+      const world = new World(6, 0, size);
+      const ends = world.pair(client, server);
+      const listening = listen(world.internet, ends.server);
+      const { tookMs, failure } = connect(world.internet, ends.client, listening.publicKey);
+      expect([size, client, server, failure]).toEqual([size, client, server, undefined]);
+      expect(tookMs).toBeLessThan(3_000);
+      expect(listening.ends.length).toBe(1);
+    }
+  }
+});
+
 test("OM-32 a NAT that takes one port after another is met by a steady one within a second, whoever calls", () => {
   const SEQUENTIAL = { ...RANDOM, ports: { sequential: 1 } };
   for (const seed of [1, 2, 3, 4, 5]) {
