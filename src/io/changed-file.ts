@@ -1,13 +1,13 @@
 /** A file that others read: replaced as a whole, and only when what it says has changed. */
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { DnetError } from "../base/error.ts";
+import { writeWhole } from "./whole-file.ts";
 
 /** Returns whether it was written. Throws DnetError. */
 export function writeChanged(path: string, text: string): boolean {
   try {
     if (textOf(path) === text) return false;
-    writeFileSync(`${path}.new`, text);
-    renameSync(`${path}.new`, path);
+    writeWhole(path, text, 0o644);
     return true;
   } catch (cause) {
     throw new DnetError("FILE_UNWRITABLE", `${path} cannot be written: ${(cause as Error).message}`, {

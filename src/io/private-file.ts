@@ -1,19 +1,7 @@
 /** Small files that are their owner's alone: read only when nobody else can, and written as one step that lasts. */
-import { randomUUID } from "node:crypto";
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  linkSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { dirname } from "node:path";
+import { closeSync, constants, fstatSync, linkSync, openSync, readSync, rmSync } from "node:fs";
 import { DnetError } from "../base/error.ts";
+import { writeWhole } from "./whole-file.ts";
 
 /** Null when there is none. Throws DnetError for one that others can read, that is larger, or that is no file. */
 export function readPrivateFile(path: string, maxBytes: number): string | null {
@@ -35,12 +23,12 @@ export function readPrivateFile(path: string, maxBytes: number): string | null {
 
 /** Makes the file, or replaces it: whatever stops the process leaves the old one or the new one. Throws DnetError. */
 export function writePrivateFile(path: string, text: string): void {
-  throughUnfinished(path, text, (unfinished) => renameSync(unfinished, path));
+  write(path, text);
 }
 
 /** False, and nothing is changed, when there is one already. Throws DnetError. */
 export function createPrivateFile(path: string, text: string): boolean {
-  return throughUnfinished(path, text, (unfinished) => {
+  return write(path, text, (unfinished) => {
     try {
       linkSync(unfinished, path);
       return true;
@@ -53,35 +41,11 @@ export function createPrivateFile(path: string, text: string): boolean {
   });
 }
 
-function throughUnfinished<Result>(path: string, text: string, put: (unfinished: string) => Result): Result {
-  // A name of its own: others may write the same file.
-  const unfinished = `${path}.${randomUUID()}.tmp`;
-  let isThere = false;
+function write<Result>(path: string, text: string, put?: (unfinished: string) => Result): Result {
   try {
-    const fd = openSync(unfinished, "wx", 0o600);
-    isThere = true;
-    try {
-      writeFileSync(fd, text);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-    const result = put(unfinished);
-    syncDirectory(dirname(path));
-    return result;
+    return writeWhole(path, text, 0o600, put);
   } catch (cause) {
-    if (isThere) rmSync(unfinished, { force: true }); // on a read-only file system even that of nothing fails
     throw refused(path, `cannot be written: ${(cause as Error).message}`, "a path that you may write to", cause);
-  }
-}
-
-/** So that the new name lasts too (fsync(2)). */
-function syncDirectory(path: string): void {
-  const fd = openSync(path, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
   }
 }
 
