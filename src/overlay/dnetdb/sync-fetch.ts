@@ -7,15 +7,8 @@ import { sha256 } from "../../crypto/sha256.ts";
 import type { Admission } from "./admission.ts";
 import type { Intake } from "./intake.ts";
 import { interestsAround } from "./interests.ts";
-import type { Store } from "./store.ts";
-import {
-  type Head,
-  type Heads,
-  type Interests,
-  type Items,
-  STORE_ID_BYTES,
-  type SyncMessage,
-} from "./sync-messages.ts";
+import { STORE_ID_BYTES, type Store } from "./store.ts";
+import type { Head, Heads, Interests, Items, SyncMessage } from "./sync-messages.ts";
 import { beginFetch, type RecordFetch } from "./sync-record.ts";
 import { MAX_WANTS, type News } from "./sync-serve.ts";
 

@@ -22,12 +22,11 @@ import { Writer } from "../../wire/writer.ts";
 import { MAX_BODY_BYTES } from "./contents.ts";
 import { ID_BYTES } from "./ids.ts";
 import { readU64, writeU64 } from "./operands.ts";
-import type { RecordHead } from "./store.ts";
+import { type RecordHead, STORE_ID_BYTES } from "./store.ts";
 import { MAX_TRANSACTION_BYTES } from "./transaction.ts";
 import { MAX_STATEMENT_BYTES } from "./witness.ts";
 
 const VERSION = 1;
-export const STORE_ID_BYTES = 16;
 export const MAX_INTERESTS = 1_024;
 export const MAX_HEADS = 256;
 /** Heights 0, 1, 3, 7 ... below the head: 32 reach the first step of any chain. */
