@@ -3,6 +3,7 @@ import type { Replication, SyncLink } from "../io/dnetdb-sync.ts";
 import { command } from "./command.ts";
 import { networkOptions } from "./dht-options.ts";
 import { stateOptions } from "./dnetdb-options.ts";
+import type { Keeping } from "./keeping.ts";
 
 /** How soon what another process of this machine has written goes on, and what is new is witnessed. */
 const LOOK_EVERY_MS = 1_000;
@@ -11,14 +12,21 @@ export const dbServe = command({
   name: "serve",
   summary: "Share the records with other replicas, until Ctrl-C",
   details: [
-    "With processes of this machine by a socket in the state directory; with --dht also with whoever calls its node key:",
-    "dnet db sync KEY. What private dnets have is sealed, so whoever calls may read all. A cloud witnesses what it accepts.",
+    "With processes of this machine by a socket in the state directory; with --dht also with whoever calls its node key, by dnet db",
+    "sync KEY, or knows the id of a record, by dnet db fetch ID. The records that this machine owns then stand in the DHT, too, as",
+    "long as this runs. What private dnets have is sealed, so whoever calls may read all. A cloud witnesses what it accepts.",
   ].join("\n"),
   options: {
     dht: { type: "boolean", description: "to be reached by other machines, through the DHT" },
     all: {
       type: "boolean",
       description: "take every record that is offered, as a cloud does; without it those of this machine's dnets",
+    },
+    publish: {
+      type: "string",
+      isRepeated: true,
+      placeholder: "RECORD,...",
+      description: "with --dht: keep these in the DHT as well, as those that this machine owns",
     },
     bootstrap: networkOptions.bootstrap,
     via: networkOptions.via,
@@ -28,6 +36,8 @@ export const dbServe = command({
     const { formatId, formatPublicKey, inDnetDb } = await import("./dnetdb-run.ts");
     const { connectUnix, listenUnix, replicate } = await import("../io/dnetdb-sync.ts");
     const { interestsOf, sealBlocks } = await import("./replicating.ts");
+    const { keepRecords } = await import("./keeping.ts");
+    const { splitLists } = await import("./option-values.ts");
     const { aborted, shortKey, withPeer } = await import("./dht-streams.ts");
     const stop = context.stopSignal();
     await inDnetDb(values, context, async (session) => {
@@ -54,6 +64,8 @@ export const dbServe = command({
       };
       const failed = Promise.withResolvers<never>();
       failed.promise.catch(() => {}); // whoever waits is told
+      const named = splitLists(values.publish).map((text) => session.record(text));
+      let keeping: Keeping | null = null;
       let asked = 0;
       const look = () => {
         try {
@@ -62,6 +74,7 @@ export const dbServe = command({
           const wanted = interests();
           if (wanted !== "all" && wanted.length !== asked) for (const link of links) link.follow(wanted);
           asked = wanted.length;
+          keeping?.look();
         } catch (error) {
           failed.reject(error);
         }
@@ -81,7 +94,10 @@ export const dbServe = command({
           await withPeer(values, wallet.nodeKeyPair, context, async (gateway) => {
             const server = gateway.createServer({}, (stream) => take(stream, shortKey(stream.remotePublicKey)));
             await server.listen(wallet.nodeKeyPair);
-            await serve(formatPublicKey(wallet.nodeKeyPair.publicKey));
+            const kept = keepRecords(session, gateway, server, named);
+            keeping = kept;
+            look();
+            await serve(formatPublicKey(wallet.nodeKeyPair.publicKey)).finally(() => kept.close());
           });
         }
       } finally {

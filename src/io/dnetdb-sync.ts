@@ -6,10 +6,11 @@ import { chmodSync, rmSync } from "node:fs";
 import { createServer, Socket } from "node:net";
 import { monotonicMs } from "../../ffi/libc.ts";
 import { DnetError } from "../base/error.ts";
+import type { Taken } from "../overlay/dnetdb/intake.ts";
 import { type PeerOptions, Replica, type ReplicaOptions, type ReplicaOutput } from "../overlay/dnetdb/replica.ts";
 import type { Store, Verdict } from "../overlay/dnetdb/store.ts";
 import { DROP_REASONS, type Sync } from "../overlay/dnetdb/sync.ts";
-import { type Interests, MAX_FRAME_BYTES } from "../overlay/dnetdb/sync-messages.ts";
+import { type Interests, type Item, MAX_FRAME_BYTES } from "../overlay/dnetdb/sync-messages.ts";
 import type { News } from "../overlay/dnetdb/sync-serve.ts";
 import { drive } from "./drive.ts";
 import { type ByteStream, FrameReader, writeFrame } from "./frames.ts";
@@ -35,6 +36,8 @@ export interface Replication {
   attach(stream: ByteStream, options: PeerOptions): SyncLink;
   /** What this machine says: kept, and told to everyone. */
   submit(bytes: Uint8Array, body: Uint8Array | null): Verdict;
+  /** What was found elsewhere, as in the DHT: held against the same rules, and told to everyone. `from` names the place. */
+  bring(from: string, record: Uint8Array, items: readonly Item[]): Taken;
   /** The store was changed by other means: a block was sealed, or another process wrote to it. */
   changed(): void;
   /** Hangs up on everyone, and keeps how far each was read. The store is the caller's. */
@@ -142,6 +145,13 @@ export function replicate(store: Store, { onNews, ...options }: ReplicationOptio
         verdict = replica.submit(now, Date.now(), bytes, body);
       });
       return verdict!;
+    },
+    bring(from, record, items) {
+      let taken: Taken | undefined;
+      driven.input((now) => {
+        taken = replica.bring(now, Date.now(), from, record, items);
+      });
+      return taken!;
     },
     changed: () => driven.input((now) => replica.changed(now)),
     close() {

@@ -3,12 +3,12 @@
  * is found proves itself, as from any stranger. All numbers little-endian.
  *   head     a mutable value under the key pair that the id gives: version u8 = 1 ‖ of the chain and of the rest each length
  *            u32 ‖ root 32
- *   strings  each entry: kind u8 (1 transaction, 3 statement, 4 body) ‖ length u32 ‖ bytes. The chain has the mint and the steps,
- *            and is only ever added to, so that all but its last values stay; the rest has what is beside it, and the bodies
+ *   strings  the two of `record-string.ts`: the chain is only ever added to, so that all but its last values stay
  *   values   immutable ones: the string in pieces of 1,000 bytes, then the hashes of 31 of those in a page, and so on up to one,
  *            the root. An empty string has none, and zeros for its root
- * Everyone knows the key pair, so anyone can overwrite the head, with an older one or with nonsense: it helps to start, and is
- * not to be relied on.
+ *   topic    under it those announce themselves who have the record and share it
+ * Everyone who knows the id knows the key pair, so anyone of them can overwrite the head, with an older one or with nonsense, and
+ * announce what is no replica. That hides a record, at worst, or what is new of it; it changes nothing of what is found.
  */
 import { sameBytes } from "../../base/bytes.ts";
 import { blake2b256 } from "../../crypto/blake2b.ts";
@@ -16,29 +16,21 @@ import { type KeyPair, keyPairFromSeed } from "../../crypto/ed25519.ts";
 import { sha256 } from "../../crypto/sha256.ts";
 import { Reader } from "../../wire/reader.ts";
 import { Writer } from "../../wire/writer.ts";
-import { MAX_BODY_BYTES } from "./contents.ts";
+import { writeRecord } from "./record-string.ts";
 import type { Store } from "./store.ts";
-import type { Item } from "./sync-messages.ts";
-import { decodeTransaction, MAX_TRANSACTION_BYTES } from "./transaction.ts";
-import { MAX_STATEMENT_BYTES } from "./witness.ts";
 
 const VERSION = 1;
 const KEY_DOMAIN = new TextEncoder().encode("dnetdb dht record 1\0");
+const TOPIC_DOMAIN = new TextEncoder().encode("dnetdb dht topic 1\0");
 const HASH_BYTES = 32;
 export const PIECE_BYTES = 1_000;
 /** As many hashes as fit into one value. */
 const PAGE_HASHES = 31;
 /**
- * Of each string: some 10,000 steps, in 4,200 values. A longer one is not put there, and one that says it is longer is not
- * fetched.
+ * Of each string: the steps and bodies of some 6,000 members, in 4,200 values. A longer one is not put there, and one that says it
+ * is longer is not fetched.
  */
 export const MAX_STRING_BYTES = 4 << 20;
-const KIND = { transaction: 1, statement: 3, body: 4 } as const;
-const MAX_ENTRY_BYTES: { readonly [kind: number]: number } = {
-  [KIND.transaction]: MAX_TRANSACTION_BYTES,
-  [KIND.statement]: MAX_STATEMENT_BYTES,
-  [KIND.body]: MAX_BODY_BYTES,
-};
 const NO_ROOT = new Uint8Array(HASH_BYTES);
 
 /** Where a string is. */
@@ -58,6 +50,11 @@ export function dhtKeyPair(record: Uint8Array): KeyPair {
   return keyPairFromSeed(sha256(KEY_DOMAIN, record));
 }
 
+/** 32 bytes. */
+export function dhtTopic(record: Uint8Array): Uint8Array {
+  return sha256(TOPIC_DOMAIN, record);
+}
+
 export function encodeDhtHead({ chain, rest }: DhtHead): Uint8Array {
   const w = new Writer().u8(VERSION);
   for (const { length, root } of [chain, rest]) w.u32(length).fixed(root);
@@ -72,35 +69,19 @@ export function decodeDhtHead(bytes: Uint8Array): DhtHead | null {
   return isKnown && chain && rest && r.ok && r.remaining === 0 ? { chain, rest } : null;
 }
 
-/** The head, and the immutable values that it leads to. Null when the record is not here, or too long. */
-export function exportRecord(store: Store, record: Uint8Array): { head: Uint8Array; values: Uint8Array[] } | null {
-  if (!store.headOf(record) || store.bytesOf(record) > 2 * MAX_STRING_BYTES) return null;
-  const steps = store.stepsOf(record, -1, MAX_STRING_BYTES);
-  const beside = store.besideOf(record, 0, MAX_STRING_BYTES);
-  const [chain, rest] = [new Writer(), new Writer()];
-  for (const { bytes } of steps) writeEntry(chain, KIND.transaction, bytes);
-  for (const { bytes } of beside) writeEntry(rest, KIND.transaction, bytes);
-  for (const { bytes } of store.statementsOf(record, 0)) writeEntry(rest, KIND.statement, bytes);
-  for (const { body: hash } of [...steps, ...beside]) {
-    const body = hash && store.body(hash);
-    if (body) writeEntry(rest, KIND.body, body);
-  }
-  const strings = [chain.finish(), rest.finish()].map(cutString);
-  if (strings.some(({ head }) => head.length > MAX_STRING_BYTES)) return null;
-  const [first, second] = strings as [CutString, CutString];
-  return { head: encodeDhtHead({ chain: first.head, rest: second.head }), values: [...first.values, ...second.values] };
+export interface DhtRecord {
+  readonly head: Uint8Array;
+  /** What it leads to. */
+  readonly values: readonly Uint8Array[];
 }
 
-/** What the strings hold, to be taken in as from any peer; null when they are no export. A creation comes with its body. */
-export function readExport(chain: Uint8Array, rest: Uint8Array): Item[] | null {
-  const [steps, others] = [readEntries(chain), readEntries(rest)];
-  if (!steps || !others) return null;
-  const [mint, creation, ...later] = steps;
-  if (mint?.kind !== "transaction" || creation?.kind !== "transaction") return null;
-  const transaction = decodeTransaction(creation.bytes);
-  const hash = transaction && !("version" in transaction) ? transaction.bodyHash : null;
-  const found = others.find((each) => each.kind === "body" && hash && sameBytes(sha256(each.body), hash));
-  return [mint, { ...creation, body: found?.kind === "body" ? found.body : null }, ...later, ...others];
+/** Null when the record is not here, or too long. */
+export function exportRecord(store: Store, record: Uint8Array): DhtRecord | null {
+  if (!store.headOf(record) || store.bytesOf(record) > 2 * MAX_STRING_BYTES) return null;
+  const { chain, rest } = writeRecord(store, record);
+  if (Math.max(chain.length, rest.length) > MAX_STRING_BYTES) return null;
+  const [first, second] = [cutString(chain), cutString(rest)];
+  return { head: encodeDhtHead({ chain: first.head, rest: second.head }), values: [...first.values, ...second.values] };
 }
 
 interface CutString {
@@ -198,23 +179,4 @@ function readStringHead(r: Reader): StringHead | null {
   const head = { length: r.u32(), root: r.fixed(HASH_BYTES) };
   const isEmpty = head.length === 0;
   return head.length <= MAX_STRING_BYTES && isEmpty === sameBytes(head.root, NO_ROOT) ? head : null;
-}
-
-function writeEntry(w: Writer, kind: number, bytes: Uint8Array): void {
-  w.u8(kind).u32(bytes.length).fixed(bytes);
-}
-
-/** Null for anything but whole entries. */
-function readEntries(bytes: Uint8Array): Item[] | null {
-  const r = new Reader(bytes);
-  const items: Item[] = [];
-  while (r.ok && r.remaining > 0) {
-    const [kind, length] = [r.u8(), r.u32()];
-    if (length > (MAX_ENTRY_BYTES[kind] ?? -1)) return null;
-    const entry = r.fixed(length);
-    if (kind === KIND.body) items.push({ kind: "body", body: entry });
-    else if (kind === KIND.statement) items.push({ kind: "statement", bytes: entry });
-    else items.push({ kind: "transaction", bytes: entry, body: null });
-  }
-  return r.ok ? items : null;
 }

@@ -10,9 +10,9 @@ import {
   exportRecord,
   MAX_STRING_BYTES,
   PIECE_BYTES,
-  readExport,
   StringGathering,
 } from "../../../../src/overlay/dnetdb/dht-record.ts";
+import { readStrings } from "../../../../src/overlay/dnetdb/record-string.ts";
 import { Replica } from "../../../../src/overlay/dnetdb/replica.ts";
 import { Store } from "../../../../src/overlay/dnetdb/store.ts";
 import { SeededRandom } from "../../../support/random.ts";
@@ -74,7 +74,7 @@ test("a record that was put there is taken in by who knows its id alone, with al
   const { store, owner } = filled(60);
   const { head, values } = exportRecord(store, owner.record)!;
   const { chain, rest } = decodeDhtHead(head)!;
-  const items = readExport(gather(chain, values).bytes!, gather(rest, values).bytes!)!;
+  const items = readStrings(gather(chain, values).bytes!, gather(rest, values).bytes!)!;
   const copy = newStore();
   const taken = new Replica(copy).bring(0, START, "dht", owner.record, items);
   expect(taken).toMatchObject({ refused: 0, isEarly: false, isFull: false });
@@ -124,7 +124,7 @@ test("values that are not what the head says end it, and nothing makes it throw"
   const [steps, others] = [gather(chain, all).bytes!, gather(rest, all).bytes!];
   for (let round = 0; round < 500; round++) {
     const bent = steps.with(random.below(steps.length), random.below(256));
-    const items = readExport(
+    const items = readStrings(
       bent.subarray(0, random.below(bent.length + 1)),
       others.subarray(0, random.below(others.length)),
     );
