@@ -6,6 +6,7 @@ import { MAX_BODY_BYTES } from "../../../../src/overlay/dnetdb/contents.ts";
 import { Replica } from "../../../../src/overlay/dnetdb/replica.ts";
 import { Store } from "../../../../src/overlay/dnetdb/store.ts";
 import type { Sync } from "../../../../src/overlay/dnetdb/sync.ts";
+import { cursorName } from "../../../../src/overlay/dnetdb/sync-fetch.ts";
 import {
   decodeSyncMessage,
   encodeSyncMessage,
@@ -20,6 +21,7 @@ import { Owner, type Signed, START } from "../../../support/replicas.ts";
 
 const MINUTE = 60_000;
 const PEER_STORE = new Uint8Array(16).fill(0xee);
+const CURSOR = cursorName("tester", PEER_STORE, "all");
 let stores = 0;
 
 /** One replica, and the test at the other end of its one link. */
@@ -39,11 +41,12 @@ class Desk {
     limits = {},
     database = new Database(":memory:"),
     greets = true,
-  }: { interests?: Interests; limits?: Partial<Limits>; database?: Database; greets?: boolean } = {}) {
+    name = "tester",
+  }: { interests?: Interests; limits?: Partial<Limits>; database?: Database; greets?: boolean; name?: string } = {}) {
     this.database = database;
     this.store = new Store(database, new SeededRandom(++stores).bytes(16));
     this.replica = new Replica(this.store, { limits });
-    this.peer = this.replica.connect(0, { peer: "tester", interests })!;
+    this.peer = this.replica.connect(0, { peer: name, interests })!;
     if (!greets) return;
     this.say({ type: "hello", store: PEER_STORE });
     this.greeting = this.hear();
@@ -138,14 +141,14 @@ test("a cursor is kept up to what was committed, and no further where something 
   desk.say(steps(owner, ...owner.first));
   desk.hear();
   desk.wait(MINUTE);
-  expect(desk.store.cursorOf(PEER_STORE)).toBe(5);
+  expect(desk.store.cursorOf(CURSOR)).toBe(5);
   // It tells of a step and does not show it.
   const later = owner.add();
   desk.tell(9, [headOf(owner, 1)]);
   desk.say(steps(owner));
   desk.hear();
   desk.wait(MINUTE);
-  expect(desk.store.cursorOf(PEER_STORE)).toBe(5);
+  expect(desk.store.cursorOf(CURSOR)).toBe(5);
   // After a crash it asks for it again.
   const again = new Desk({ database });
   expect(again.greeting).toMatchObject([{ type: "hello" }, { type: "follow", cursor: 5 }]);
@@ -153,7 +156,22 @@ test("a cursor is kept up to what was committed, and no further where something 
   again.say(steps(owner, later));
   again.hear();
   again.replica.disconnect(START, again.peer);
-  expect(again.store.cursorOf(PEER_STORE)).toBe(9);
+  expect(again.store.cursorOf(CURSOR)).toBe(9);
+});
+
+test("who takes another's store for its own moves no cursor but its own", () => {
+  const owner = new Owner(1);
+  const database = new Database(":memory:");
+  const honest = new Desk({ database });
+  honest.tell(5, []);
+  honest.replica.disconnect(START, honest.peer);
+  const liar = new Desk({ database, name: "liar" });
+  expect(liar.greeting).toMatchObject([{ type: "hello" }, { type: "follow", cursor: 0 }]);
+  liar.tell(9, []);
+  liar.replica.disconnect(START, liar.peer);
+  const again = new Desk({ database });
+  expect(again.greeting).toMatchObject([{ type: "hello" }, { type: "follow", cursor: 5 }]);
+  expect(again.tell(9, [headOf(owner, 0)])).toMatchObject([{ type: "want", part: "steps" }]);
 });
 
 test("what was held back is asked for again after five minutes, from where nothing was missing", () => {
@@ -328,7 +346,7 @@ test("a record that is full is refused without blame, and read on past it", () =
   desk.say(steps(owner, ...owner.first));
   expect(desk.hear()).toEqual([{ type: "next", cursor: 5 }]);
   desk.replica.disconnect(START, desk.peer);
-  expect(desk.store.cursorOf(PEER_STORE)).toBe(5);
+  expect(desk.store.cursorOf(CURSOR)).toBe(5);
 });
 
 test("where two have parted the peer is asked by ever earlier steps, and its branch comes beside ours", () => {
