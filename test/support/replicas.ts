@@ -3,6 +3,7 @@ import { Database } from "bun:sqlite";
 import type { KeyPair } from "../../src/crypto/ed25519.ts";
 import { sha256 } from "../../src/crypto/sha256.ts";
 import { recordId } from "../../src/overlay/dnetdb/ids.ts";
+import type { Lock } from "../../src/overlay/dnetdb/lock.ts";
 import { Replica, type ReplicaOptions, type ReplicaOutput } from "../../src/overlay/dnetdb/replica.ts";
 import type { OpName, Script } from "../../src/overlay/dnetdb/script.ts";
 import { Store } from "../../src/overlay/dnetdb/store.ts";
@@ -82,9 +83,14 @@ export class Owner {
     spent: Signed | null,
     script: { readonly op: OpName; readonly [operand: string]: unknown },
     body: Uint8Array | null,
-    { output = 0, signer = this.keyPair, guest }: { output?: number; signer?: KeyPair; guest?: KeyPair } = {},
+    {
+      output = 0,
+      signer = this.keyPair,
+      to = lockOf(signer),
+      guest,
+    }: { output?: number; signer?: KeyPair; to?: Lock; guest?: KeyPair } = {},
   ): Signed {
-    const locks = [lockOf(signer), ...(guest ? [lockOf(guest)] : [])];
+    const locks = [to, ...(guest ? [lockOf(guest)] : [])];
     const unsigned = draft({
       time: this.#time++,
       input: spent && { transaction: spent.id, output },

@@ -19,14 +19,15 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX transactions_by_place ON transactions (record, height, kind);
   CREATE INDEX transactions_that_lost ON transactions (record) WHERE stands = 0;
   -- What follows from those that stand. The head is the step whose first output the next one spends. What is not of the chain (joins, losers,
-  -- statements) is in a digest: the exclusive or of what each is known by. Changed is the newest sequence of all; bytes is what all of it takes.
+  -- statements) is in a digest: the exclusive or of what each is known by. Changed is the newest sequence of all; bytes is what all of it takes;
+  -- begun by is the lock of the creation: for the bound, as a transfer makes a record anyone's who was never asked.
   CREATE TABLE records (
-    id BLOB PRIMARY KEY, name TEXT, is_dnet INTEGER NOT NULL, lock BLOB NOT NULL, head BLOB NOT NULL, height INTEGER NOT NULL,
-    epoch INTEGER NOT NULL, is_closed INTEGER NOT NULL, range TEXT, key BLOB, digest BLOB NOT NULL, changed INTEGER NOT NULL,
-    bytes INTEGER NOT NULL
+    id BLOB PRIMARY KEY, name TEXT, is_dnet INTEGER NOT NULL, lock BLOB NOT NULL, begun_by BLOB NOT NULL, head BLOB NOT NULL,
+    height INTEGER NOT NULL, epoch INTEGER NOT NULL, is_closed INTEGER NOT NULL, range TEXT, key BLOB, digest BLOB NOT NULL,
+    changed INTEGER NOT NULL, bytes INTEGER NOT NULL
   ) WITHOUT ROWID;
   CREATE INDEX records_by_change ON records (changed);
-  CREATE INDEX records_by_lock ON records (lock);
+  CREATE INDEX records_by_beginner ON records (begun_by);
   CREATE INDEX records_by_name ON records (name);
   -- Addresses that are taken, in binary as scripts have them: by members, or (member null) by invitations; and by which transaction.
   CREATE TABLE slots (

@@ -90,10 +90,10 @@ export class State {
     return this.#sql.all<RecordRow>(sql, kind === "dnet" ? 1 : 0).map(viewOf);
   }
 
-  /** How many records this lock owns. */
-  ownedBy(lock: Lock): number {
-    return this.#sql.get<{ count: number }>("SELECT COUNT(*) AS count FROM records WHERE lock = ?", lockBytes(lock))!
-      .count;
+  /** How many records this lock has begun, whoever owns them now. */
+  begunBy(lock: Lock): number {
+    const sql = "SELECT COUNT(*) AS count FROM records WHERE begun_by = ?";
+    return this.#sql.get<{ count: number }>(sql, lockBytes(lock))!.count;
   }
 
   /** Addresses that are taken, in the order in which they came to be. */
@@ -202,9 +202,10 @@ export class State {
     const { op, lock, name } = script as Script<"OP_DNET_CREATE" | "OP_OVX_CREATE">;
     const isDnet = isOfDnet(op);
     const range4 = isDnet && name !== null && body ? rangeOf(body) : null;
-    const values = [record, name, isDnet ? 1 : 0, lockBytes(lock), head, range4 && formatPrefix(range4)] as const;
+    const owner = lockBytes(lock);
+    const values = [record, name, isDnet ? 1 : 0, owner, owner, head, range4 && formatPrefix(range4)] as const;
     const sql =
-      "INSERT INTO records (id, name, is_dnet, lock, head, range, height, epoch, is_closed, digest, changed, bytes) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, 0)";
+      "INSERT INTO records (id, name, is_dnet, lock, begun_by, head, range, height, epoch, is_closed, digest, changed, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, 0)";
     this.#sql.run(sql, ...values, new Uint8Array(DIGEST_BYTES), sequence);
   }
 

@@ -233,9 +233,9 @@ export class Store implements Facts {
     return this.#sql.get("SELECT COUNT(*) AS records, IFNULL(SUM(bytes), 0) AS bytes FROM records")!;
   }
 
-  /** How many records this lock owns. */
-  recordsOfLock(lock: Lock): number {
-    return this.state.ownedBy(lock);
+  /** How many records this lock has begun, whoever owns them now. */
+  recordsBegunBy(lock: Lock): number {
+    return this.state.begunBy(lock);
   }
 
   /** How far a log that goes by that name was read; 0 when it was not, or not for long. */

@@ -19,7 +19,7 @@ export interface Flaw {
 const DERIVED = {
   // Which of those that do not stand were tried is no matter, nor in which order all came.
   transactions: ["id, record, height, kind, stands = 1 AS stands, parent, body", "id"],
-  records: ["id, name, is_dnet, lock, head, height, epoch, is_closed, range, key, digest", "id"],
+  records: ["id, name, is_dnet, lock, begun_by, head, height, epoch, is_closed, range, key, digest", "id"],
   slots: ["*", "dnet, slot"],
   attachments: ["*", "dnet, ovx, since"],
   authorisations: ["*", "ovx, dnet"],

@@ -16,6 +16,7 @@ import {
   type SyncMessage,
 } from "../../../../src/overlay/dnetdb/sync-messages.ts";
 import { MAX_WANTS } from "../../../../src/overlay/dnetdb/sync-serve.ts";
+import { lockOf } from "../../../support/dnetdb.ts";
 import { SeededRandom } from "../../../support/random.ts";
 import { Owner, type Signed, START } from "../../../support/replicas.ts";
 
@@ -337,6 +338,19 @@ test("EV-57 what is beyond the bounds of a peer, a lock, a record or this machin
   const policy = large.policy(new Uint8Array(MAX_BODY_BYTES + 1));
   desk.sayBytes(encodeSyncMessage(unasked(large, ...large.first.map(item), item(policy))));
   expect(desk.dropped).toBe("MALFORMED");
+});
+
+test("EV-57 records that were handed over to a lock do not use up what it may begin", () => {
+  const desk = new Desk({ limits: { recordsPerLock: 2 } });
+  const victim = new Owner(1);
+  for (const stranger of [2, 3, 4].map((seed) => new Owner(seed))) {
+    const words = { op: "OP_DNET_TRANSFER", dnet: stranger.record } as const;
+    const handOver = stranger.sign(stranger.head, words, null, { to: lockOf(victim.keyPair) });
+    desk.say(unasked(stranger, ...stranger.first.map(item), item(handOver)));
+    expect(desk.store.view(stranger.record)!.lock).toEqual(lockOf(victim.keyPair));
+  }
+  desk.say(unasked(victim, ...victim.first.map(item)));
+  expect(desk.store.headOf(victim.record)).not.toBeNull();
 });
 
 test("a record that is full is refused without blame, and read on past it", () => {
