@@ -1,6 +1,7 @@
 /** Many replicas of DNetDB, in simulated time: what they end with, what it costs, and who cannot stop it. */
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
+import { compareBytes } from "../../src/base/bytes.ts";
 import { decodeSyncMessage, encodeSyncMessage } from "../../src/overlay/dnetdb/sync-messages.ts";
 import { verifyStore } from "../../src/overlay/dnetdb/verify.ts";
 import { SeededRandom } from "../support/random.ts";
@@ -281,6 +282,31 @@ test("DN-28 DN-29 who knows one id gets that record and its clouds', and a cloud
   net.run();
   expect(held(member, relay, later)).toEqual([true, false]);
   expect(held(cloudNode, relay, later, stranger)).toEqual([true, true, false]);
+});
+
+test("DN-28 who follows a dnet comes to what a cloud has said that was detached since, and to the branch that stands by it", () => {
+  const net = new Replicas();
+  const [home, member] = [net.add(), net.add()];
+  const [dnet, cloud] = [new Owner(11), new Cloud(12)];
+  net.submit(home, ...cloud.first, ...dnet.first, dnet.attach(cloud.record));
+  // Of two branches, both of which detach the cloud, the one of the higher id is witnessed.
+  const before = dnet.head;
+  const words = { op: "OP_DNET_OVX_REMOVE", dnet: dnet.record, ovx: cloud.record } as const;
+  const branches = Array.from({ length: 2 }, () => {
+    dnet.head = before;
+    return [dnet.add(), dnet.sign(dnet.head, words, null)] as const;
+  });
+  const [low, high] = branches.sort(([a], [b]) => compareBytes(a.id, b.id));
+  net.submit(home, high![0]);
+  net.stores[home]!.seal(START, cloud.record, cloud.keyPair);
+  net.submit(home, high![1], ...low!);
+  net.connect(home, member, ["all", [dnet.record]]);
+  net.run();
+  expect(net.stores[member]!.headOf(dnet.record)!.head).toEqual(high![1].id);
+  expect(net.stores[member]!.headOf(dnet.record)!.digest).toEqual(net.stores[home]!.headOf(dnet.record)!.digest);
+  const mark = net.sent.length;
+  net.run(60 * 60_000);
+  expect(net.sent.length - mark).toBe(0); // nothing is left to be asked for
 });
 
 test("a body too large to be sent unasked comes by request, over as many hops as there are", () => {

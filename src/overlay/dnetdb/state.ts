@@ -124,6 +124,12 @@ export class State {
     return this.#sql.all(sql, dnet);
   }
 
+  /** Those that are attached now, and then those that were once. */
+  everAttached(dnet: Uint8Array): Uint8Array[] {
+    const sql = "SELECT ovx FROM attachments WHERE dnet = ? GROUP BY ovx ORDER BY MIN(until IS NOT NULL), MIN(since)";
+    return this.#sql.all<{ ovx: Uint8Array }>(sql, dnet).map(({ ovx }) => ovx);
+  }
+
   /** Those that were when the dnet's steps had come to that height. */
   attachedAt(dnet: Uint8Array, height: number): Uint8Array[] {
     const sql = "SELECT ovx FROM attachments WHERE dnet = ? AND since <= ? AND (until IS NULL OR until > ?)";
