@@ -49,12 +49,15 @@ export class Rivals {
     return true;
   }
 
-  /** Lets those stand that have more for them than what stands, until none has. */
+  /**
+   * Lets those stand that have more for them than what stands, until none has. A whole branch rises in one round, as parents come
+   * before children; what was taken back meanwhile, and what follows from it, is looked at in the next.
+   */
   settle(record: Uint8Array): void {
     const { places, witnesses } = this.#parts;
     for (let isSettled = false; !isSettled; ) {
       const lost = places.lost(record);
-      isSettled = lost.every((row) => !this.#mayRise(row, lost));
+      isSettled = lost.filter((row) => this.#mayRise(row, lost)).length === 0;
       if (!isSettled) witnesses.prune(record);
     }
   }

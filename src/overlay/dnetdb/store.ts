@@ -331,12 +331,13 @@ export class Store implements Facts {
     const why = judgeWord(transaction, this.output(input!)!, now);
     if (why) return { status: "refused", id, why };
     const place = this.#places.placeOf(transaction);
+    const isOfLost = this.#places.row(input!.transaction)!.stands === Standing.lost;
     const row = this.atomically(() => {
       if (!this.#rivals.makeRoom(place, id)) return null;
       this.#places.insert(transaction, bytes, place, Standing.lost);
       this.state.grow(place.record, bytes.length + (body ? this.#keepBody(bodyHash!, body) : 0));
       this.state.note(place.record, id, this.sequence);
-      this.#rivals.settle(place.record);
+      if (!isOfLost) this.#rivals.settle(place.record); // it cannot stand, nor has anyone said anything of it
       return this.#places.row(id);
     });
     if (!row) return { status: "refused", id, why: "SPENT_INPUT" };
