@@ -1,7 +1,7 @@
 /** Many replicas of DNetDB, in simulated time: what they end with, what it costs, and who cannot stop it. */
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { compareBytes } from "../../src/base/bytes.ts";
+import { compareBytes, sameBytes } from "../../src/base/bytes.ts";
 import { decodeSyncMessage, encodeSyncMessage } from "../../src/overlay/dnetdb/sync-messages.ts";
 import { verifyStore } from "../../src/overlay/dnetdb/verify.ts";
 import { SeededRandom } from "../support/random.ts";
@@ -307,6 +307,39 @@ test("DN-28 who follows a dnet comes to what a cloud has said that was detached 
   const mark = net.sent.length;
   net.run(60 * 60_000);
   expect(net.sent.length - mark).toBe(0); // nothing is left to be asked for
+});
+
+test("replicas end alike where a step came that breaks the rules, to the one before what it loses to and to the other after", () => {
+  const net = new Replicas();
+  const [one, other] = [net.add(), net.add()];
+  const dnet = new Owner(21);
+  const before = dnet.head;
+  const policies = Array.from({ length: 8 }, () => {
+    dnet.head = before;
+    return dnet.policy(new Uint8Array(9));
+  }).sort((a, b) => compareBytes(a.id, b.id));
+  const [low, high] = [policies[0]!, policies.at(-1)!];
+  const wrong = Array.from({ length: 64 }, () =>
+    dnet.sign(before, { op: "OP_DNET_KEY", dnet: dnet.record, epoch: 7 }, new Uint8Array(9)),
+  ).find(({ id }) => compareBytes(low.id, id) < 0 && compareBytes(id, high.id) < 0)!;
+  net.submit(one, ...dnet.first, high);
+  net.submit(other, ...dnet.first, low, wrong);
+  // What loses to `low` comes first, and stands in its place.
+  const { bytes, body } = wrong;
+  expect(net.stores[one]!.accept(START, bytes, body)).toMatchObject({ status: "refused", why: "CANNOT_STAND" });
+  let isLowHeld = true;
+  net.tampers.set(other, (frame) => {
+    const message = decodeSyncMessage(frame);
+    if (message?.type !== "items" || !isLowHeld) return frame;
+    const items = message.items.filter((each) => each.kind !== "transaction" || !sameBytes(each.bytes, low.bytes));
+    return encodeSyncMessage({ ...message, items });
+  });
+  net.connect(other, one);
+  net.run();
+  isLowHeld = false;
+  net.run(net.now + 10 * 60_000);
+  expect(net.state(one)).toBe(net.state(other));
+  expect(net.stores[one]!.transaction(wrong.id)).not.toBeNull();
 });
 
 test("a body too large to be sent unasked comes by request, over as many hops as there are", () => {

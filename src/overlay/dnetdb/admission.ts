@@ -13,7 +13,7 @@ export interface Limits {
   readonly recordsPerPeer: number;
   /** That one lock has begun. Whoever makes more keys meets the bound of the peer that passes them on. */
   readonly recordsPerLock: number;
-  /** Of transactions and bodies. */
+  /** Of transactions, bodies and statements. */
   readonly recordBytes: number;
   readonly totalBytes: number;
 }

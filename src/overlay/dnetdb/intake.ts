@@ -33,6 +33,7 @@ const EARLY: ReadonlySet<StoreRefusal | string> = new Set([
   "UNKNOWN_INPUT",
   "NO_BODY",
   "ABSURD_TIME",
+  "CANNOT_STAND",
   "UNKNOWN_CLOUD",
   "UNKNOWN_TRANSACTION",
 ]);
@@ -70,7 +71,7 @@ export class Intake {
       let bytes = this.#store.bytesOf(record);
       for (const item of rest) {
         if (taken.refused > MAX_REFUSED) return;
-        const more = item.kind === "transaction" ? item.bytes.length + (item.body?.length ?? 0) : 0;
+        const more = contentBytes(item);
         if (this.#admission.mayGrow(bytes, more)) this.#keep(time, record, item, taken);
         else taken.isFull = true;
         bytes += more;
@@ -160,6 +161,11 @@ function note(verdict: Verdict | StatementVerdict, taken: Taken): void {
   if (EARLY.has(verdict.why)) taken.isEarly = true;
   else if (FULL.has(verdict.why)) taken.isFull = true;
   else taken.refused++;
+}
+
+function contentBytes(item: Item): number {
+  if (item.kind === "body") return item.body.length;
+  return item.bytes.length + (item.kind === "transaction" ? (item.body?.length ?? 0) : 0);
 }
 
 function isOf(transaction: Transaction, record: Uint8Array): boolean {

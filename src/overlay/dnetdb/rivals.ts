@@ -133,9 +133,9 @@ export class Rivals {
   }
 
   #drop(row: Row): void {
-    const { places, state, sql } = this.#parts;
+    const { places, state, witnesses } = this.#parts;
+    witnesses.forget(row);
     places.delete(row);
-    sql.run("DELETE FROM statements WHERE transaction_id = ?", row.id);
     state.note(row.record, row.id, places.next());
     state.grow(row.record, -row.bytes.length);
   }

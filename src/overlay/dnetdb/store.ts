@@ -332,16 +332,16 @@ export class Store implements Facts {
     if (why) return { status: "refused", id, why };
     const place = this.#places.placeOf(transaction);
     const isOfLost = this.#places.row(input!.transaction)!.stands === Standing.lost;
-    const row = this.atomically(() => {
-      if (!this.#rivals.makeRoom(place, id)) return null;
+    const kept = this.atomically(() => {
+      if (!this.#rivals.makeRoom(place, id)) return "SPENT_INPUT";
       this.#places.insert(transaction, bytes, place, Standing.lost);
       this.state.grow(place.record, bytes.length + (body ? this.#keepBody(bodyHash!, body) : 0));
       this.state.note(place.record, id, this.sequence);
       if (!isOfLost) this.#rivals.settle(place.record); // it cannot stand, nor has anyone said anything of it
-      return this.#places.row(id);
+      return this.#places.row(id) ?? "CANNOT_STAND";
     });
-    if (!row) return { status: "refused", id, why: "SPENT_INPUT" };
-    return row.stands === Standing.stands ? { status: "accepted", id } : { status: "lost", id, why: "SPENT_INPUT" };
+    if (typeof kept === "string") return { status: "refused", id, why: kept };
+    return kept.stands === Standing.stands ? { status: "accepted", id } : { status: "lost", id, why: "SPENT_INPUT" };
   }
 
   #keepLater(id: Uint8Array, bytes: Uint8Array): Verdict {

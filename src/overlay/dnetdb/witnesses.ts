@@ -121,6 +121,11 @@ export class Witnesses {
     return this.#sql.has("SELECT 1 FROM statements WHERE transaction_id = ?", transaction);
   }
 
+  /** All that was said of a transaction, which goes. */
+  forget({ id, record }: Row): void {
+    for (const each of this.#sql.all<Kept>(`${KEPT} WHERE transaction_id = ?`, id)) this.#forget(record, each);
+  }
+
   /** A cloud's own statements, of the block that it has just signed. */
   say(statements: readonly Statement[]): void {
     for (const statement of statements) {
@@ -148,6 +153,7 @@ export class Witnesses {
     const insert = "INSERT INTO statements VALUES (?, ?, ?, ?, ?, ?, ?)";
     this.#sql.run(insert, transaction, ovx, record, isJoin ? 1 : 0, block.height, sequence, bytes);
     this.#state.note(record, sha256(bytes), sequence);
+    this.#state.grow(record, bytes.length);
     if (!isJoin) this.#dropCovered(record, ovx);
     return true;
   }
@@ -198,6 +204,7 @@ export class Witnesses {
   #forget(record: Uint8Array, { about, ovx, bytes }: Kept): void {
     this.#sql.run("DELETE FROM statements WHERE transaction_id = ? AND ovx = ?", about, ovx);
     this.#state.note(record, sha256(bytes), this.#next());
+    this.#state.grow(record, -bytes.length);
   }
 
   // Blocks

@@ -4,8 +4,10 @@ import { expect, test } from "bun:test";
 import { compareBytes } from "../../../../src/base/bytes.ts";
 import type { KeyPair } from "../../../../src/crypto/ed25519.ts";
 import { sha256 } from "../../../../src/crypto/sha256.ts";
+import { Admission } from "../../../../src/overlay/dnetdb/admission.ts";
 import { recordId } from "../../../../src/overlay/dnetdb/ids.ts";
-import { isConsistent } from "../../../../src/overlay/dnetdb/merkle.ts";
+import { Intake } from "../../../../src/overlay/dnetdb/intake.ts";
+import { inclusionPath, isConsistent, leafHash, treeRoot } from "../../../../src/overlay/dnetdb/merkle.ts";
 import { Store } from "../../../../src/overlay/dnetdb/store.ts";
 import { encodeTransaction, type Transaction } from "../../../../src/overlay/dnetdb/transaction.ts";
 import { verifyStore } from "../../../../src/overlay/dnetdb/verify.ts";
@@ -202,6 +204,65 @@ test("a long branch that has lost stands again in one go, once a cloud is heard 
   expect([hear(db, words!.bytes), db.view(dnet)!.head]).toEqual(["accepted", chain.at(-1)!.id]);
   expect(performance.now() - start).toBeLessThan(4_000); // looked through anew for each step it took 8 s, and so it takes 0.4
 }, 20_000);
+
+/** By a cloud that says what it likes: a block with that transaction after `height` others. */
+function lie({ ovx, keys }: Cloud, about: Transaction, height = 0): Uint8Array {
+  const subtrees = (level: number, position: number): Uint8Array =>
+    level > 0
+      ? sha256(Uint8Array.of(1), subtrees(level - 1, 2 * position), subtrees(level - 1, 2 * position + 1))
+      : leafHash(position === height ? about.id : Uint8Array.of(position));
+  const size = height + 1;
+  const fields = { ovx, height, previous: new Uint8Array(32), size, root: treeRoot(size, subtrees), time: NOW };
+  const block = signBlock({ ...fields, key: keys.publicKey }, keys);
+  return encodeStatement({
+    block,
+    transaction: about.id,
+    position: height,
+    path: inclusionPath(height, size, subtrees),
+  });
+}
+
+test("a step that breaks the rules where it would stand goes with all that was said of it", () => {
+  const one = cloud();
+  const { dnet, head, steps } = dnetWith([one]);
+  const stands = step(head, { op: "OP_DNET_POLICY", dnet });
+  const wrong = Array.from({ length: 64 }, (_, i) =>
+    step(head, { op: "OP_DNET_KEY", dnet, epoch: 9 }, { time: NOW + i }),
+  );
+  const rival = wrong.find(({ id }) => compareBytes(id, stands.id) > 0)!;
+  const database = new Database(":memory:");
+  const db = new Store(database);
+  for (const each of [...steps, stands]) tell(db, each);
+  const before = { ...db.headOf(dnet)!, changed: 0 };
+  const bytes = db.bytesOf(dnet);
+  expect(tell(db, rival)).toBe("lost");
+  expect(hear(db, lie(one, rival))).toBe("accepted");
+  expect(db.transaction(rival.id)).toBeNull();
+  expect([{ ...db.headOf(dnet)!, changed: 0 }, db.statementsOf(dnet, 0)]).toEqual([before, []]);
+  expect(db.bytesOf(dnet)).toBe(bytes);
+  expect(verifyStore(database, new Database(":memory:"))).toEqual([]);
+});
+
+test("EV-57 what clouds say of a record counts as a part of it", () => {
+  const one = cloud();
+  const { dnet, head, steps } = dnetWith([one]);
+  const db = hearing(steps);
+  const bytes = db.bytesOf(dnet);
+  const statement = lie(one, head);
+  expect([hear(db, statement), db.bytesOf(dnet) - bytes]).toEqual(["accepted", statement.length]);
+  const next = step(head, { op: "OP_DNET_POLICY", dnet });
+  const other = lie(one, next, 5);
+  tell(db, next);
+  const after = db.bytesOf(dnet) - statement.length;
+  expect([hear(db, other), db.bytesOf(dnet) - after]).toEqual(["accepted", other.length]); // the first is covered
+  const intake = new Intake(db, new Admission(db, { recordBytes: db.bytesOf(dnet) + 10 }), "a stranger");
+  const late = step(next, { op: "OP_DNET_POLICY", dnet });
+  tell(db, late);
+  expect(intake.take(NOW, dnet, [{ kind: "statement", bytes: lie(one, late, 9) }])).toMatchObject({
+    isFull: true,
+    news: [],
+  });
+});
 
 test("a cloud whose last block came from elsewhere, or that has an older log than its blocks, signs nothing", () => {
   const one = cloud();
