@@ -36,12 +36,12 @@ const EARLY: ReadonlySet<StoreRefusal | string> = new Set([
   "CANNOT_STAND",
   "UNKNOWN_CLOUD",
   "UNKNOWN_TRANSACTION",
+  "NOT_A_WITNESS",
 ]);
 /** Neither: it is only not kept. */
 const FULL: ReadonlySet<StoreRefusal | string> = new Set([
   "SPENT_INPUT",
   "TOO_MANY_LATER",
-  "NOT_A_WITNESS",
   "FORKED_CLOUD",
 ]);
 /** What comes after so many is not looked at: each may have cost a signature. */

@@ -62,7 +62,6 @@ const TABLES = {
   attachments: "dnet",
   authorisations: "ovx",
   settings: "record",
-  ovx_keys: "ovx",
 } as const;
 
 export class State {
@@ -124,9 +123,10 @@ export class State {
     return this.#sql.all(sql, dnet);
   }
 
-  /** Those that are attached now, and then those that were once. */
+  /** Those that are attached now, and then those that any step here attaches, whether it stands or not. */
   everAttached(dnet: Uint8Array): Uint8Array[] {
-    const sql = "SELECT ovx FROM attachments WHERE dnet = ? GROUP BY ovx ORDER BY MIN(until IS NOT NULL), MIN(since)";
+    const sql = `SELECT ovx FROM ever_attached WHERE dnet = ?1 ORDER BY ovx NOT IN
+      (SELECT ovx FROM attachments WHERE dnet = ?1 AND until IS NULL)`;
     return this.#sql.all<{ ovx: Uint8Array }>(sql, dnet).map(({ ovx }) => ovx);
   }
 
@@ -140,8 +140,9 @@ export class State {
     return this.#sql.has("SELECT 1 FROM attachments WHERE dnet = ? AND ovx = ? AND until IS NULL", dnet, ovx);
   }
 
+  /** By any step here, whether it stands or not. */
   wasAttached(dnet: Uint8Array, ovx: Uint8Array): boolean {
-    return this.#sql.has("SELECT 1 FROM attachments WHERE dnet = ? AND ovx = ?", dnet, ovx);
+    return this.#sql.has("SELECT 1 FROM ever_attached WHERE dnet = ? AND ovx = ?", dnet, ovx);
   }
 
   /** The dnets that a cloud or relay serves. */
@@ -160,11 +161,22 @@ export class State {
     return this.#sql.all<{ bytes: Uint8Array }>(sql, record, OPS[op].code).map(({ bytes }) => bytes);
   }
 
+  /** By any step here, whether it stands or not. */
   isKeyOf(ovx: Uint8Array, key: Uint8Array): boolean {
     return this.#sql.has("SELECT 1 FROM ovx_keys WHERE ovx = ? AND key = ?", ovx, key);
   }
 
   // Changes
+
+  /** A step is here, whether it stands or not: what it says of clouds is what their word is known by, wherever that is heard first. */
+  hear({ outputs }: Transaction): void {
+    const { script } = outputs[0]!;
+    if (script.op === "OP_DNET_OVX") {
+      this.#sql.run("INSERT OR IGNORE INTO ever_attached VALUES (?, ?)", script.dnet, script.ovx);
+    } else if (script.op === "OP_OVX_CREATE" || script.op === "OP_OVX_UPDATE") {
+      this.#sql.run("INSERT OR IGNORE INTO ovx_keys VALUES (?, ?)", script.ovx, script.key);
+    }
+  }
 
   /** `script` and `body` are the transaction's; it stands at `height` of its record from now on. */
   apply(transaction: Transaction, body: Uint8Array | null, height: number, sequence: number): void {
@@ -255,7 +267,6 @@ export class State {
       case "OP_OVX_CREATE":
       case "OP_OVX_UPDATE":
         sql.run("UPDATE records SET key = ? WHERE id = ?", script.key, script.ovx);
-        sql.run("INSERT OR IGNORE INTO ovx_keys VALUES (?, ?)", script.ovx, script.key);
         return this.#set(script.ovx, script.op, id);
       case "OP_OVX_AUTH": {
         const { ovx, dnet, expiresAt, quotaBytes } = script;

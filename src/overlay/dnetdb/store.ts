@@ -113,6 +113,7 @@ export class Store implements Facts {
     this.#within(() => {
       const place = this.#places.placeOf(transaction);
       this.#places.insert(transaction, bytes, place, Standing.stands);
+      this.state.hear(transaction);
       this.state.apply(transaction, body, place.height, this.sequence);
       this.state.grow(place.record, bytes.length + (body ? this.#keepBody(bodyHash!, body) : 0));
     });
@@ -335,6 +336,7 @@ export class Store implements Facts {
     const kept = this.atomically(() => {
       if (!this.#rivals.makeRoom(place, id)) return "SPENT_INPUT";
       this.#places.insert(transaction, bytes, place, Standing.lost);
+      this.state.hear(transaction);
       this.state.grow(place.record, bytes.length + (body ? this.#keepBody(bodyHash!, body) : 0));
       this.state.note(place.record, id, this.sequence);
       if (!isOfLost) this.#rivals.settle(place.record); // it cannot stand, nor has anyone said anything of it

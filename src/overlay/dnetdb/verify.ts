@@ -24,6 +24,7 @@ const DERIVED = {
   attachments: ["*", "dnet, ovx, since"],
   authorisations: ["*", "ovx, dnet"],
   settings: ["*", "record, op, set_by"],
+  ever_attached: ["*", "dnet, ovx"],
   ovx_keys: ["*", "ovx, key"],
   statements: ["transaction_id, ovx, record, block, bytes", "transaction_id, ovx"],
   forked_clouds: ["ovx", "ovx"],

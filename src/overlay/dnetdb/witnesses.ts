@@ -30,7 +30,7 @@ export const STATEMENT_REFUSALS = {
   MALFORMED: "no statement, or its block does not bear it out, or its key has not signed it",
   UNKNOWN_CLOUD: "the cloud's record is not here, or never named that key; it may come yet",
   UNKNOWN_TRANSACTION: "it is about a transaction that is not here; it may come yet",
-  NOT_A_WITNESS: "that cloud was never attached to the dnet",
+  NOT_A_WITNESS: "no step that is here attaches that cloud to the dnet; it may come yet",
   FORKED_CLOUD: "that cloud has signed two blocks that cannot both be, and has no word any more",
   ABSURD_TIME: "its time is far ahead of ours",
 } as const;
@@ -101,8 +101,12 @@ export class Witnesses {
     );
   }
 
-  /** Whose word counts: those that were attached when the record had come to that height; Infinity for now. */
+  /**
+   * Whose word counts: those that were attached when the record had come to that height; Infinity for now. Before it began nobody's:
+   * of two creations each may name a cloud, or be one.
+   */
   cloudsAt(record: Uint8Array, height: number): Uint8Array[] {
+    if (height < 0) return [];
     return this.#state.view(record)?.isDnet ? this.#state.attachedAt(record, Math.min(height, MAX_HEIGHT)) : [record];
   }
 
@@ -158,11 +162,8 @@ export class Witnesses {
     return true;
   }
 
-  /** Drops what others cover, and what those said who were never attached: now that other steps stand. */
+  /** Drops what others cover, now that other steps stand. */
   prune(record: Uint8Array): void {
-    for (const each of this.#sql.all<Kept>(`${KEPT} WHERE record = ?`, record)) {
-      if (!this.#isWitness(each.ovx, record)) this.#forget(record, each);
-    }
     const clouds = this.#sql.all<Kept>("SELECT DISTINCT ovx FROM statements WHERE record = ? AND is_join = 0", record);
     for (const { ovx } of clouds) this.#dropCovered(record, ovx);
   }

@@ -370,6 +370,7 @@ test("DN-47 a store verifies itself, and one that was tampered with in any colum
     "attachments",
     "authorisations",
     "settings",
+    "ever_attached",
     "ovx_keys",
     "bodies",
   ];

@@ -1,0 +1,202 @@
+/** Replicas that hear the same of owners and clouds that say two things, in any order: they end alike, whatever was said of what. */
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import { compareBytes } from "../../../../src/base/bytes.ts";
+import type { KeyPair } from "../../../../src/crypto/ed25519.ts";
+import { sha256 } from "../../../../src/crypto/sha256.ts";
+import { recordId } from "../../../../src/overlay/dnetdb/ids.ts";
+import { Store } from "../../../../src/overlay/dnetdb/store.ts";
+import { decodeTransaction, type Transaction } from "../../../../src/overlay/dnetdb/transaction.ts";
+import { verifyStore } from "../../../../src/overlay/dnetdb/verify.ts";
+import { anyKeyPair, lockOf } from "../../../support/dnetdb.ts";
+import { invitation, ip, join, key, mint, NOW, step, tell } from "../../../support/dnetdb-steps.ts";
+import { SeededRandom } from "../../../support/random.ts";
+
+const SEEDS = Number(process.env["DNET_SEEDS"] ?? 12);
+
+/** A step, or what a cloud says. */
+type Word = Transaction | Uint8Array;
+
+const hear = (db: Store, word: Word): string => {
+  if (!(word instanceof Uint8Array)) return tell(db, word);
+  const verdict = db.acceptStatement(NOW, word);
+  return verdict.status === "refused" ? verdict.why : verdict.status;
+};
+
+function shuffled<Item>(chance: SeededRandom, items: readonly Item[]): Item[] {
+  const rest = [...items];
+  return items.map(() => rest.splice(chance.below(rest.length), 1)[0]!);
+}
+
+/** Again and again, as replicas do that differ: what could not be judged at first can be later. */
+function hearAll(chance: SeededRandom, words: readonly Word[], database: Database): Store {
+  const db = new Store(database);
+  for (let isNew = true, round = 0; isNew && round < 100; round++) {
+    isNew = false;
+    for (const word of shuffled(chance, words)) {
+      const status = hear(db, word);
+      isNew ||= status === "accepted" || status === "lost";
+    }
+  }
+  return db;
+}
+
+/** What of those words stands and is kept, in stores that hear them in several orders. Each verifies. */
+function statesOf(chance: SeededRandom, words: readonly Word[], records: readonly Uint8Array[], count = 4) {
+  return Array.from({ length: count }, () => {
+    const database = new Database(":memory:");
+    const db = hearAll(chance, words, database);
+    expect(verifyStore(database, new Database(":memory:"))).toEqual([]);
+    return records.map((record) => ({
+      head: { ...db.headOf(record)!, changed: 0 },
+      stands: db.transactionsOf(record).map((bytes) => decodeTransaction(bytes)!.id.toHex()),
+      lost: db.evidence(record).map(({ id }) => id.toHex()),
+      said: db
+        .statementsOf(record, 0)
+        .map(({ bytes }) => sha256(bytes).toHex())
+        .sort(),
+      slots: db.slots(record),
+      attached: db.attached(record).map(({ ovx }) => ovx.toHex()),
+      final: db.transactionsOf(record).map((bytes) => db.witnesses.of(decodeTransaction(bytes)!.id).length),
+      lock: db.view(record)!.lock,
+      isForked: db.witnesses.fork(record) !== null,
+    }));
+  });
+}
+
+interface Cloud {
+  readonly ovx: Uint8Array;
+  readonly provider: KeyPair;
+  readonly keys: KeyPair[];
+  readonly steps: Transaction[];
+}
+
+function cloud(chance: SeededRandom): Cloud {
+  const [provider, keys] = [anyKeyPair(chance), anyKeyPair(chance)];
+  const token = mint(lockOf(provider), [provider]);
+  const ovx = recordId(token.id);
+  const script = { op: "OP_OVX_CREATE", ovx, name: "cloud", key: keys.publicKey };
+  const creation = step(token, script, { lock: lockOf(provider), signers: [provider] });
+  return { ovx, provider, keys: [keys], steps: [token, creation] };
+}
+
+/** What a cloud says that has heard these, in that order. */
+function wordsOf(ovx: Uint8Array, keys: KeyPair, heard: readonly Transaction[], records: readonly Uint8Array[]) {
+  const db = new Store(new Database(":memory:"));
+  for (const each of heard) tell(db, each);
+  db.seal(NOW, ovx, keys);
+  return records.flatMap((record) => db.statementsOf(record, 0).map(({ bytes }) => bytes));
+}
+
+test("of two creations from one token the lower stands, whatever was said of either, and of whichever kind they are", () => {
+  const chance = new SeededRandom(5);
+  for (let i = 0; i < 12; i++) {
+    const token = mint();
+    const record = recordId(token.id);
+    const [a, b] = [anyKeyPair(chance), anyKeyPair(chance)];
+    const one = step(token, { op: "OP_OVX_CREATE", ovx: record, name: "x", key: a.publicKey });
+    const other =
+      i % 2
+        ? step(token, { op: "OP_DNET_CREATE", dnet: record, name: "home" })
+        : step(token, { op: "OP_OVX_CREATE", ovx: record, name: "y", key: b.publicKey });
+    const words = wordsOf(record, a, [token, one], [record]);
+    expect(words.length).toBe(1);
+    const [first, ...rest] = statesOf(chance, [token, one, other, ...words], [record], 6);
+    for (const each of rest) expect(each).toEqual(first!);
+    const lower = compareBytes(one.id, other.id) < 0 ? one : other;
+    expect(first![0]!.head.head).toEqual(lower.id);
+  }
+});
+
+test("what a cloud has said by a key counts, whether or not the step stands that names the key", () => {
+  const chance = new SeededRandom(6);
+  for (let i = 0; i < 6; i++) {
+    const { ovx, provider, steps } = cloud(chance);
+    const by = { lock: lockOf(provider), signers: [provider] };
+    const pairs = [anyKeyPair(chance), anyKeyPair(chance)];
+    const updates = pairs.map(({ publicKey }) => step(steps[1]!, { op: "OP_OVX_UPDATE", ovx, key: publicKey }, by));
+    const token = mint();
+    const dnet = recordId(token.id);
+    const create = step(token, { op: "OP_DNET_CREATE", dnet, name: "home" });
+    const attach = step(create, { op: "OP_DNET_OVX", dnet, ovx });
+    const rivals = [1, 2].map((at) => step(attach, { op: "OP_DNET_POLICY", dnet }, { time: NOW + at }));
+    const [low, high] = rivals.sort((a, b) => compareBytes(a.id, b.id));
+    const before = [...steps, token, create, attach];
+    const words = wordsOf(ovx, pairs[0]!, [...before, updates[0]!, high!], [dnet]);
+    const [first, ...rest] = statesOf(chance, [...before, ...updates, low!, high!, ...words], [dnet, ovx], 6);
+    for (const each of rest) expect(each).toEqual(first!);
+    expect(first![0]!.head.head).toEqual(high!.id);
+  }
+});
+
+test("a random tree of steps, joins, attachments and clouds' own steps ends in one state, whatever came first", () => {
+  for (let seed = 0; seed < SEEDS; seed++) {
+    const chance = new SeededRandom(9_000 + seed);
+    const clouds = Array.from({ length: 1 + chance.below(3) }, () => cloud(chance));
+    const [alice, bob] = [anyKeyPair(chance), anyKeyPair(chance)];
+    const token = mint();
+    const dnet = recordId(token.id);
+    const creations = ["home", "other"].map((name) => step(token, { op: "OP_DNET_CREATE", dnet, name }));
+    const said: Transaction[] = [token, ...creations.slice(chance.below(2)), ...clouds.flatMap(({ steps }) => steps)];
+    const first = said.find(({ outputs }) => outputs[0]!.script.op === "OP_DNET_CREATE")!;
+    const ends = [first];
+    const owners = new Map<Transaction, KeyPair>();
+    for (let i = 0; i < 20; i++) {
+      const from = chance.pick(ends.slice(-4));
+      const signer = owners.get(from) ?? null;
+      const by = signer ? { lock: lockOf(signer), signers: [signer] } : {};
+      const { ovx } = chance.pick(clouds);
+      const last = 2 + chance.below(4);
+      const time = NOW + i;
+      const scripts = [
+        { op: "OP_DNET_NODE", dnet, slot: ip(last), member: key(chance.pick([alice, bob])) },
+        { op: "OP_DNET_NODE_REMOVE", dnet, slot: ip(last) },
+        { op: "OP_DNET_POLICY", dnet },
+        { op: "OP_DNET_OVX", dnet, ovx },
+        { op: "OP_DNET_OVX", dnet, ovx },
+        { op: "OP_DNET_OVX_REMOVE", dnet, ovx },
+        { op: "OP_DNET_KEY", dnet, epoch: 1 + chance.below(2) },
+      ];
+      if (chance.chance(0.15)) {
+        const guest = anyKeyPair(chance);
+        const invite = invitation(from, dnet, ip(last), guest, null, by);
+        said.push(invite);
+        for (const who of [alice, bob]) if (chance.chance(0.6)) said.push(join(invite, dnet, ip(last), guest, who));
+        ends.push(invite);
+        if (signer) owners.set(invite, signer);
+        continue;
+      }
+      const isTransfer = chance.chance(0.1);
+      const to = isTransfer ? chance.pick([alice, bob]) : signer;
+      const next = isTransfer
+        ? step(from, { op: "OP_DNET_TRANSFER", dnet }, { ...by, lock: lockOf(to!), time })
+        : step(from, chance.chance(0.03) ? { op: "OP_DNET_CLOSE", dnet } : chance.pick(scripts), { ...by, time });
+      said.push(next);
+      ends.push(next);
+      if (to) owners.set(next, to);
+    }
+    for (const { ovx, provider, keys, steps } of clouds) {
+      for (let i = 0; i < chance.below(4); i++) {
+        const pair = chance.chance(0.5) ? anyKeyPair(chance) : keys[0]!;
+        keys.push(pair);
+        const by = { lock: lockOf(provider), signers: [provider], time: NOW + i };
+        said.push(step(steps[1]!, { op: "OP_OVX_UPDATE", ovx, key: pair.publicKey }, by));
+      }
+    }
+    const records = [dnet, ...clouds.map(({ ovx }) => ovx)];
+    const statements = clouds.flatMap(({ ovx, keys }) => {
+      const witness = new Store(new Database(":memory:"));
+      const words: Uint8Array[] = [];
+      for (const each of shuffled(chance, [...said, ...said, ...said])) {
+        if (chance.chance(0.6)) tell(witness, each);
+        // A cloud that is two-faced now and then signs with an older key, too.
+        if (chance.chance(0.1)) witness.seal(NOW, ovx, chance.pick(keys));
+        words.push(...records.flatMap((record) => witness.statementsOf(record, 0).map(({ bytes }) => bytes)));
+      }
+      return words;
+    });
+    const distinct = [...new Map(statements.map((each) => [sha256(each).toHex(), each])).values()];
+    const [one, ...rest] = statesOf(chance, [...said, ...distinct], records);
+    for (const each of rest) expect({ seed, states: each }).toEqual({ seed, states: one! });
+  }
+}, 120_000);
