@@ -103,7 +103,7 @@ export class CloudLog {
   #mayAdd(now: number, ovx: Uint8Array, { id, record, height, kind, bytes }: Row): boolean {
     const has = "SELECT 1 FROM log WHERE transaction_id = ? AND ovx = ?";
     const lost = `SELECT 1 FROM transactions JOIN log ON transaction_id = id
-      WHERE record = ? AND stands = 0 AND ovx = ? AND (height < ? OR (height = ? AND kind = ?))`;
+      WHERE record = ? AND stands <> 1 AND ovx = ? AND (height < ? OR (height = ? AND kind = ?))`;
     if (this.#sql.has(has, id, ovx) || this.#sql.has(lost, record, ovx, height, height, kind)) return false;
     return kind !== Kind.join || now <= this.#endOf(bytes) + MOST_AHEAD_MS;
   }

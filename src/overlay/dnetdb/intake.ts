@@ -33,17 +33,12 @@ const EARLY: ReadonlySet<StoreRefusal | string> = new Set([
   "UNKNOWN_INPUT",
   "NO_BODY",
   "ABSURD_TIME",
-  "CANNOT_STAND",
   "UNKNOWN_CLOUD",
   "UNKNOWN_TRANSACTION",
   "NOT_A_WITNESS",
 ]);
 /** Neither: it is only not kept. */
-const FULL: ReadonlySet<StoreRefusal | string> = new Set([
-  "SPENT_INPUT",
-  "TOO_MANY_LATER",
-  "FORKED_CLOUD",
-]);
+const FULL: ReadonlySet<StoreRefusal | string> = new Set(["SPENT_INPUT", "TOO_MANY_LATER", "FORKED_CLOUD"]);
 /** What comes after so many is not looked at: each may have cost a signature. */
 export const MAX_REFUSED = 32;
 /** Thrown, and caught here, to take a mint back. */

@@ -5,8 +5,8 @@
  */
 import { compareBytes, sameBytes } from "../../base/bytes.ts";
 import { Kind, type Place, type Places, type Row, Standing } from "./places.ts";
-import type { Facts } from "./rules.ts";
-import { judge } from "./rules.ts";
+import { type Facts, judge, type Refusal } from "./rules.ts";
+import type { OpName } from "./script.ts";
 import type { Sql } from "./sql.ts";
 import type { State } from "./state.ts";
 import { decodeTransaction, type Transaction } from "./transaction.ts";
@@ -14,10 +14,17 @@ import type { Witnesses } from "./witnesses.ts";
 
 /** Beside what stands in a record, with all that follows from it: only its owner can write such. Full: further ones are not kept. */
 const MAX_LOSERS = 1_024;
-/** That spend one output. Full: the highest id makes room; it would be the last to stand. */
+/** That spend one output. Full: what cannot stand makes room, and else the highest id; it would be the last to stand. */
 const MAX_RIVALS = 8;
+/** What these say of clouds may be what others' word is known by. */
+const KEPT_ALWAYS: ReadonlySet<OpName> = new Set(["OP_DNET_OVX", "OP_OVX_CREATE", "OP_OVX_UPDATE"]);
+
 /** Thrown, and caught here, to take back a change that cannot be. */
-const CANNOT_STAND = new Error("the rules refuse it where it would stand");
+class CannotStand extends Error {
+  constructor(readonly why: Refusal) {
+    super(why);
+  }
+}
 
 export interface RivalParts {
   readonly sql: Sql;
@@ -35,18 +42,25 @@ export class Rivals {
     this.#parts = parts;
   }
 
-  /** Whether one more may be kept there; another may have gone for it. */
-  makeRoom({ record, height, kind, parent }: Place, id: Uint8Array): boolean {
-    const { places, witnesses } = this.#parts;
+  /** Whether one more may be kept there: there is room, or another has gone for it; null when it may not. */
+  makeRoom({ record, height, kind, parent }: Place, id: Uint8Array): "free" | "made" | null {
+    const { places } = this.#parts;
     const lost = places.lost(record);
-    if (lost.length >= MAX_LOSERS) return false;
+    if (lost.length >= MAX_LOSERS) return null;
     const rivals = lost.filter((row) => row.height === height && row.kind === kind && sameBytes(row.parent!, parent!));
-    if (rivals.length < MAX_RIVALS) return true;
-    const isAlone = (row: Row) => !witnesses.hasAny(row.id) && !lost.some((each) => sameBytes(each.parent!, row.id));
-    const last = rivals.findLast(isAlone);
-    if (!last || compareBytes(id, last.id) > 0) return false;
+    if (rivals.length < MAX_RIVALS) return "free";
+    const alone = rivals.filter((row) => this.#isAlone(row, lost));
+    const broken = alone.findLast(({ stands }) => stands === Standing.broken);
+    const last = broken ?? alone.at(-1);
+    if (!last || (!broken && compareBytes(id, last.id) > 0)) return null;
     this.#drop(last);
-    return true;
+    return "made";
+  }
+
+  #isAlone(row: Row, lost: readonly Row[]): boolean {
+    const { script } = this.#read(row).transaction.outputs[0]!;
+    if (KEPT_ALWAYS.has(script.op) || this.#parts.witnesses.hasAny(row.id)) return false;
+    return !lost.some((each) => sameBytes(each.parent!, row.id));
   }
 
   /**
@@ -62,8 +76,9 @@ export class Rivals {
     }
   }
 
-  /** Whether anything has changed by it: it stands now, or, where it would, the rules refuse it, and it is gone. */
+  /** Whether it stands now. What breaks a rule where it would is not tried again: what comes before it is always the same. */
   #mayRise(row: Row, lost: readonly Row[]): boolean {
+    if (row.stands === Standing.broken) return false;
     const { places, sql } = this.#parts;
     const parent = places.row(row.parent!);
     if (parent?.stands !== Standing.stands) return false;
@@ -72,8 +87,9 @@ export class Rivals {
     try {
       sql.atomically(() => this.#raise(row, rival));
     } catch (error) {
-      if (error !== CANNOT_STAND) throw error;
-      for (const each of descendantsOf(row, lost)) this.#drop(each);
+      if (!(error instanceof CannotStand)) throw error;
+      if (error.why !== "NO_BODY") places.passOver(row); // which may come yet
+      return false;
     }
     return true;
   }
@@ -105,7 +121,8 @@ export class Rivals {
     else if (rival) places.set(rival, Standing.lost);
     const { transaction, body } = this.#read(row);
     // Its time was looked at when it came.
-    if (judge(transaction, body, facts, transaction.time)) throw CANNOT_STAND;
+    const why = judge(transaction, body, facts, transaction.time);
+    if (why) throw new CannotStand(why);
     const sequence = places.set(row, Standing.stands);
     if (!isRebuilt) state.note(record, row.id, sequence); // no more as a loser
     state.apply(transaction, body, height, sequence);
@@ -133,8 +150,7 @@ export class Rivals {
   }
 
   #drop(row: Row): void {
-    const { places, state, witnesses } = this.#parts;
-    witnesses.forget(row);
+    const { places, state } = this.#parts;
     places.delete(row);
     state.note(row.record, row.id, places.next());
     state.grow(row.record, -row.bytes.length);

@@ -26,7 +26,6 @@ export const REFUSALS = {
   ABSURD_TIME: "its time is before that of what it spends, or far ahead of ours",
   UNKNOWN_INPUT: "what it spends is not here; it may come yet",
   SPENT_INPUT: "what it spends was spent before, by another",
-  CANNOT_STAND: "before what else spends the same it would stand, and break a rule; beside a third it may be kept",
   WRONG_OP: "this op cannot follow what it spends",
   WRONG_RECORD: "it names another record than the one whose output it spends",
   WRONG_ID: "a record's id is the hash of the transaction that its creation spends",

@@ -10,14 +10,14 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE identity (store BLOB NOT NULL);
   -- Every transaction that was accepted. Its place: the record that it is of (a mint: that it can begin), the height (a mint: -1; a join: its
   -- invitation's), the kind (0 mint, 1 step, 2 join, 3 of a later version). It stands (1), or has lost to another that spends the same, or
-  -- follows one that has (0). Parent: the transaction that it spends from; body: the hash. Sequence: the order in which they got
+  -- follows one that has (0, or 2 when it would break a rule where it would stand). Parent: the transaction that it spends from; body: the hash. Sequence: the order in which they got
   -- the place that they have.
   CREATE TABLE transactions (
     sequence INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, record BLOB, height INTEGER, kind INTEGER NOT NULL,
     stands INTEGER NOT NULL, parent BLOB, body BLOB, bytes BLOB NOT NULL
   );
   CREATE INDEX transactions_by_place ON transactions (record, height, kind);
-  CREATE INDEX transactions_that_lost ON transactions (record) WHERE stands = 0;
+  CREATE INDEX transactions_that_lost ON transactions (record) WHERE stands <> 1;
   -- What follows from those that stand. The head is the step whose first output the next one spends. What is not of the chain (joins, losers,
   -- statements) is in a digest: the exclusive or of what each is known by. Changed is the newest sequence of all; bytes is what all of it takes;
   -- begun by is the lock of the creation: for the bound, as a transfer makes a record anyone's who was never asked.

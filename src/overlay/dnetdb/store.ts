@@ -104,7 +104,7 @@ export class Store implements Facts {
     const { bodyHash } = transaction;
     const isBody = body === null || (bodyHash !== null && isBodyOf(body, bodyHash));
     if (isKnown) {
-      if (body && isBody) this.#keepBodyOf(this.#places.row(id)!.record, bodyHash!, body); // whoever told us of it first did not have it
+      if (body && isBody) this.#keepLateBody(this.#places.row(id)!, bodyHash!, body);
       return { status: "known", id };
     }
     const why = isBody ? judge(transaction, body, this, now) : "WRONG_HASH";
@@ -183,7 +183,7 @@ export class Store implements Facts {
   /** What is not of the chain, from that place of the log on: joins, and the losers of two that spend the same. */
   besideOf(record: Uint8Array, since: number, limit: number): KeptTransaction[] {
     const sql =
-      "SELECT id, bytes, height, body, sequence FROM transactions WHERE record = ? AND (kind = 2 OR stands = 0) AND sequence > ? ORDER BY sequence LIMIT ?";
+      "SELECT id, bytes, height, body, sequence FROM transactions WHERE record = ? AND (kind = 2 OR stands <> 1) AND sequence > ? ORDER BY sequence LIMIT ?";
     return this.#sql.all<KeptTransaction>(sql, record, since, limit);
   }
 
@@ -332,24 +332,45 @@ export class Store implements Facts {
     const why = judgeWord(transaction, this.output(input!)!, now);
     if (why) return { status: "refused", id, why };
     const place = this.#places.placeOf(transaction);
-    const isOfLost = this.#places.row(input!.transaction)!.stands === Standing.lost;
-    const kept = this.atomically(() => {
-      if (!this.#rivals.makeRoom(place, id)) return "SPENT_INPUT";
+    const isOfStanding = this.#places.row(input!.transaction)!.stands === Standing.stands;
+    const row = this.#orNone(() => {
+      const room = this.#rivals.makeRoom(place, id);
+      if (!room) throw NO_ROOM;
       this.#places.insert(transaction, bytes, place, Standing.lost);
       this.state.hear(transaction);
       this.state.grow(place.record, bytes.length + (body ? this.#keepBody(bodyHash!, body) : 0));
       this.state.note(place.record, id, this.sequence);
-      if (!isOfLost) this.#rivals.settle(place.record); // it cannot stand, nor has anyone said anything of it
-      return this.#places.row(id) ?? "CANNOT_STAND";
+      if (isOfStanding) this.#rivals.settle(place.record); // nobody has said anything of it, and else it cannot stand
+      const row = this.#places.row(id)!;
+      if (room === "made" && row.stands === Standing.broken) throw NO_ROOM;
+      return row;
     });
-    if (typeof kept === "string") return { status: "refused", id, why: kept };
-    return kept.stands === Standing.stands ? { status: "accepted", id } : { status: "lost", id, why: "SPENT_INPUT" };
+    if (!row) return { status: "refused", id, why: "SPENT_INPUT" };
+    return row.stands === Standing.stands ? { status: "accepted", id } : { status: "lost", id, why: "SPENT_INPUT" };
+  }
+
+  /** Null, and nothing has changed, when there was no room. */
+  #orNone<Result>(work: () => Result): Result | null {
+    try {
+      return this.atomically(work);
+    } catch (error) {
+      if (error !== NO_ROOM) throw error;
+      return null;
+    }
   }
 
   #keepLater(id: Uint8Array, bytes: Uint8Array): Verdict {
     if (this.#places.later() >= MAX_LATER) return { status: "refused", id, why: "TOO_MANY_LATER" };
     this.atomically(() => this.#places.insertLater(id, bytes));
     return { status: "kept", id };
+  }
+
+  /** Whoever told us of the step first did not have it. A creation may have waited for it to stand. */
+  #keepLateBody({ record, stands }: Row, hash: Uint8Array, body: Uint8Array): void {
+    this.atomically(() => {
+      this.#keepBodyOf(record, hash, body);
+      if (stands === Standing.lost) this.#rivals.settle(record);
+    });
   }
 
   #keepBodyOf(record: Uint8Array, hash: Uint8Array, body: Uint8Array): void {
@@ -372,6 +393,9 @@ const HEAD = "SELECT id AS record, height, head, digest, changed FROM records";
 const IN_USE =
   "SELECT set_by FROM slots WHERE dnet = ? UNION SELECT invitation FROM slots WHERE dnet = ? UNION SELECT set_by FROM attachments WHERE dnet = ? AND until IS NULL UNION SELECT set_by FROM settings WHERE record = ?";
 const MAX_CURSORS = 1_024;
+/** Thrown, and caught here, to take back what there is no room for. */
+const NO_ROOM = new Error("there is no room for one more beside what stands");
+
 function isBodyOf(body: Uint8Array, hash: Uint8Array): boolean {
   return body.length <= MAX_BODY_BYTES && sameBytes(sha256(body), hash);
 }

@@ -64,7 +64,7 @@ type Kept = { readonly name: string; readonly table: string; readonly tell: () =
  */
 function replay(database: Database, rebuilt: Store, note: Note, progress: (done: number, all: number) => void): void {
   const { count } = database.query("SELECT COUNT(*) AS count FROM transactions").get() as { readonly count: number };
-  const hasLosers = database.query("SELECT 1 FROM transactions WHERE stands = 0 LIMIT 1").get() !== null;
+  const hasLosers = database.query("SELECT 1 FROM transactions WHERE stands <> 1 LIMIT 1").get() !== null;
   let refused: (Kept & { why: string })[];
   for (let isNew = true, round = 0; isNew; round++) {
     [isNew, refused] = [false, []];

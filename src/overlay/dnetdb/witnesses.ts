@@ -125,11 +125,6 @@ export class Witnesses {
     return this.#sql.has("SELECT 1 FROM statements WHERE transaction_id = ?", transaction);
   }
 
-  /** All that was said of a transaction, which goes. */
-  forget({ id, record }: Row): void {
-    for (const each of this.#sql.all<Kept>(`${KEPT} WHERE transaction_id = ?`, id)) this.#forget(record, each);
-  }
-
   /** A cloud's own statements, of the block that it has just signed. */
   say(statements: readonly Statement[]): void {
     for (const statement of statements) {
@@ -194,7 +189,7 @@ export class Witnesses {
   /** Of all that does not stand, by ids in hex: the height of the last step that stands before it. */
   #roots(record: Uint8Array): Map<string, number> {
     const sql =
-      "SELECT id, height, kind, parent FROM transactions WHERE record = ? AND stands = 0 ORDER BY height, kind";
+      "SELECT id, height, kind, parent FROM transactions WHERE record = ? AND stands <> 1 ORDER BY height, kind";
     const roots = new Map<string, number>();
     for (const { id, height, kind, parent } of this.#sql.all<Row>(sql, record)) {
       roots.set(id.toHex(), roots.get(parent!.toHex()) ?? (kind === Kind.join ? height : height - 1));
