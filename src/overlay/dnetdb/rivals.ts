@@ -6,18 +6,21 @@
 import { compareBytes, sameBytes } from "../../base/bytes.ts";
 import { Kind, type Place, type Places, type Row, Standing } from "./places.ts";
 import { type Facts, judge, type Refusal } from "./rules.ts";
-import type { OpName } from "./script.ts";
 import type { Sql } from "./sql.ts";
 import type { State } from "./state.ts";
 import { decodeTransaction, type Transaction } from "./transaction.ts";
 import type { Witnesses } from "./witnesses.ts";
 
-/** Beside what stands in a record, with all that follows from it: only its owner can write such. Full: further ones are not kept. */
-const MAX_LOSERS = 1_024;
-/** That spend one output. Full: what cannot stand makes room, and else the highest id; it would be the last to stand. */
+/**
+ * Beside what stands in a record: that spend what stands, and that follow from these. Only its owner and the invited can write such. Full:
+ * further ones are not kept.
+ */
+export const MAX_LOSERS = 1_024;
+/**
+ * That spend one output. Full: one that no cloud speaks for makes room, with all that follows from it: what cannot stand, and else the
+ * highest id, which would be the last to stand.
+ */
 const MAX_RIVALS = 8;
-/** What these say of clouds may be what others' word is known by. */
-const KEPT_ALWAYS: ReadonlySet<OpName> = new Set(["OP_DNET_OVX", "OP_OVX_CREATE", "OP_OVX_UPDATE"]);
 
 /** Thrown, and caught here, to take back a change that cannot be. */
 class CannotStand extends Error {
@@ -37,30 +40,36 @@ export interface RivalParts {
 
 export class Rivals {
   readonly #parts: RivalParts;
+  readonly #maxLosers: number;
 
-  constructor(parts: RivalParts) {
+  constructor(parts: RivalParts, maxLosers: number) {
     this.#parts = parts;
+    this.#maxLosers = maxLosers;
   }
 
   /** Whether one more may be kept there: there is room, or another has gone for it; null when it may not. */
   makeRoom({ record, height, kind, parent }: Place, id: Uint8Array): "free" | "made" | null {
     const { places } = this.#parts;
     const lost = places.lost(record);
-    if (lost.length >= MAX_LOSERS) return null;
     const rivals = lost.filter((row) => row.height === height && row.kind === kind && sameBytes(row.parent!, parent!));
-    if (rivals.length < MAX_RIVALS) return "free";
-    const alone = rivals.filter((row) => this.#isAlone(row, lost));
-    const broken = alone.findLast(({ stands }) => stands === Standing.broken);
-    const last = broken ?? alone.at(-1);
-    if (!last || (!broken && compareBytes(id, last.id) > 0)) return null;
-    this.#drop(last);
-    return "made";
+    if (rivals.length >= MAX_RIVALS) return this.#replace(rivals, lost, id) ? "made" : null;
+    const ids = new Set(lost.map((row) => row.id.toHex()));
+    const isOfLost = (by: Uint8Array) => ids.has(by.toHex());
+    const alike = lost.filter((row) => isOfLost(row.parent!) === isOfLost(parent!));
+    return alike.length < this.#maxLosers ? "free" : null;
   }
 
-  #isAlone(row: Row, lost: readonly Row[]): boolean {
-    const { script } = this.#read(row).transaction.outputs[0]!;
-    if (KEPT_ALWAYS.has(script.op) || this.#parts.witnesses.hasAny(row.id)) return false;
-    return !lost.some((each) => sameBytes(each.parent!, row.id));
+  #replace(rivals: readonly Row[], lost: readonly Row[], id: Uint8Array): boolean {
+    const { state, witnesses } = this.#parts;
+    const unsaid = rivals.filter((row) => !descendantsOf(row, lost).some((each) => witnesses.hasAny(each.id)));
+    const broken = unsaid.findLast(({ stands }) => stands === Standing.broken);
+    const last = broken ?? unsaid.at(-1);
+    if (!last || (!broken && compareBytes(id, last.id) > 0)) return false;
+    const branch = descendantsOf(last, lost);
+    const isHeard = branch.some((row) => state.isHeard(row.record, row.id));
+    for (const row of branch) this.#drop(row);
+    if (isHeard) witnesses.dropUnknown(last.record);
+    return true;
   }
 
   /**
@@ -152,6 +161,7 @@ export class Rivals {
   #drop(row: Row): void {
     const { places, state } = this.#parts;
     places.delete(row);
+    state.unhear(row.record, row.id);
     state.note(row.record, row.id, places.next());
     state.grow(row.record, -row.bytes.length);
   }

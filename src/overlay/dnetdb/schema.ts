@@ -43,9 +43,9 @@ const MIGRATIONS: readonly string[] = [
   -- Steps whose body says what is so now, beside those of slots and attachments: the creation, every key, the newest policy and update.
   CREATE TABLE settings (record BLOB, op INTEGER, set_by BLOB, PRIMARY KEY (record, op, set_by)) WITHOUT ROWID;
   -- Clouds and relays that any step here attaches, whether it stands or not: what they say is kept.
-  CREATE TABLE ever_attached (dnet BLOB, ovx BLOB, PRIMARY KEY (dnet, ovx)) WITHOUT ROWID;
+  CREATE TABLE ever_attached (dnet BLOB, ovx BLOB, step BLOB, PRIMARY KEY (dnet, ovx, step)) WITHOUT ROWID;
   -- Every key that any step here gives to a cloud or relay, whether it stands or not: what it says with it holds.
-  CREATE TABLE ovx_keys (ovx BLOB, key BLOB, PRIMARY KEY (ovx, key)) WITHOUT ROWID;
+  CREATE TABLE ovx_keys (ovx BLOB, key BLOB, step BLOB, PRIMARY KEY (ovx, key, step)) WITHOUT ROWID;
   CREATE TABLE bodies (hash BLOB PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;
   -- What clouds say that they have accepted: the newest statement of each about the chain of a record, and one about each join and loser.
   CREATE TABLE statements (

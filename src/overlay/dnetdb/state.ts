@@ -125,7 +125,7 @@ export class State {
 
   /** Those that are attached now, and then those that any step here attaches, whether it stands or not. */
   everAttached(dnet: Uint8Array): Uint8Array[] {
-    const sql = `SELECT ovx FROM ever_attached WHERE dnet = ?1 ORDER BY ovx NOT IN
+    const sql = `SELECT DISTINCT ovx FROM ever_attached WHERE dnet = ?1 ORDER BY ovx NOT IN
       (SELECT ovx FROM attachments WHERE dnet = ?1 AND until IS NULL)`;
     return this.#sql.all<{ ovx: Uint8Array }>(sql, dnet).map(({ ovx }) => ovx);
   }
@@ -169,13 +169,26 @@ export class State {
   // Changes
 
   /** A step is here, whether it stands or not: what it says of clouds is what their word is known by, wherever that is heard first. */
-  hear({ outputs }: Transaction): void {
+  hear({ id, outputs }: Transaction): void {
     const { script } = outputs[0]!;
     if (script.op === "OP_DNET_OVX") {
-      this.#sql.run("INSERT OR IGNORE INTO ever_attached VALUES (?, ?)", script.dnet, script.ovx);
+      this.#sql.run("INSERT INTO ever_attached VALUES (?, ?, ?)", script.dnet, script.ovx, id);
     } else if (script.op === "OP_OVX_CREATE" || script.op === "OP_OVX_UPDATE") {
-      this.#sql.run("INSERT OR IGNORE INTO ovx_keys VALUES (?, ?)", script.ovx, script.key);
+      this.#sql.run("INSERT INTO ovx_keys VALUES (?, ?, ?)", script.ovx, script.key, id);
     }
+  }
+
+  /** Whether it says something of clouds. */
+  isHeard(record: Uint8Array, step: Uint8Array): boolean {
+    const sql =
+      "SELECT 1 FROM ever_attached WHERE dnet = ?1 AND step = ?2 UNION ALL SELECT 1 FROM ovx_keys WHERE ovx = ?1 AND step = ?2";
+    return this.#sql.has(sql, record, step);
+  }
+
+  /** It is no more. */
+  unhear(record: Uint8Array, step: Uint8Array): void {
+    this.#sql.run("DELETE FROM ever_attached WHERE dnet = ? AND step = ?", record, step);
+    this.#sql.run("DELETE FROM ovx_keys WHERE ovx = ? AND step = ?", record, step);
   }
 
   /** `script` and `body` are the transaction's; it stands at `height` of its record from now on. */

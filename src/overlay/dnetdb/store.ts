@@ -12,7 +12,7 @@ import { MAX_BODY_BYTES } from "./contents.ts";
 import type { Lock } from "./lock.ts";
 import type { MemberReference, Slot } from "./operands.ts";
 import { Kind, Places, type Row, Standing } from "./places.ts";
-import { Rivals } from "./rivals.ts";
+import { MAX_LOSERS, Rivals } from "./rivals.ts";
 import { type Facts, judge, judgeWord, type KnownOutput, type RecordFacts, type Refusal } from "./rules.ts";
 import { migrate } from "./schema.ts";
 import type { OpName } from "./script.ts";
@@ -69,8 +69,11 @@ export class Store implements Facts {
   /** That was accepted: an owner's next step spends it, and is held against it without decoding it again (3 of 90 µs). */
   #newest: Transaction | null = null;
 
-  /** Makes the tables where there are none; `newId` names a store that is made now. Throws DnetError for one of a later version. */
-  constructor(database: Database, newId: Uint8Array = new Uint8Array(STORE_ID_BYTES)) {
+  /**
+   * Makes the tables where there are none; `newId` names a store that is made now, `maxLosers` is for one that is built anew from another.
+   * Throws DnetError for one of a later version.
+   */
+  constructor(database: Database, newId: Uint8Array = new Uint8Array(STORE_ID_BYTES), maxLosers = MAX_LOSERS) {
     this.#sql = new Sql(database);
     migrate(database, this.#sql);
     this.state = new State(this.#sql);
@@ -80,7 +83,8 @@ export class Store implements Facts {
     this.log = new CloudLog(this.#sql, this.witnesses);
     const { state, witnesses } = this;
     const body = (hash: Uint8Array) => this.body(hash);
-    this.#rivals = new Rivals({ sql: this.#sql, places: this.#places, state, witnesses, facts: this, body });
+    const parts = { sql: this.#sql, places: this.#places, state, witnesses, facts: this, body };
+    this.#rivals = new Rivals(parts, maxLosers);
     if (!this.#sql.has("SELECT 1 FROM identity")) this.#sql.run("INSERT INTO identity VALUES (?)", newId);
   }
 

@@ -24,8 +24,8 @@ const DERIVED = {
   attachments: ["*", "dnet, ovx, since"],
   authorisations: ["*", "ovx, dnet"],
   settings: ["*", "record, op, set_by"],
-  ever_attached: ["*", "dnet, ovx"],
-  ovx_keys: ["*", "ovx, key"],
+  ever_attached: ["*", "dnet, ovx, step"],
+  ovx_keys: ["*", "ovx, key, step"],
   statements: ["transaction_id, ovx, record, block, bytes", "transaction_id, ovx"],
   forked_clouds: ["ovx", "ovx"],
 } as const;
@@ -44,7 +44,8 @@ export function verifyStore(
   const note = (table: string, what: string) => {
     if (flaws.length < MAX_FLAWS) flaws.push({ table, what });
   };
-  const rebuilt = new Store(empty);
+  // What stood once may be more than what is kept of what never did.
+  const rebuilt = new Store(empty, undefined, Number.POSITIVE_INFINITY);
   rebuilt.atomically(() => replay(database, rebuilt, note, progress));
   for (const [table, [columns, order]] of Object.entries(DERIVED)) {
     const sql = `SELECT ${columns} FROM ${table} ORDER BY ${order}`;

@@ -19,6 +19,7 @@ import {
   encodeBlock,
   encodeFork,
   encodeStatement,
+  keyOfStatement,
   type Statement,
 } from "./witness.ts";
 
@@ -163,6 +164,14 @@ export class Witnesses {
     for (const { ovx } of clouds) this.#dropCovered(record, ovx);
   }
 
+  /** Of a record from which steps have gone: what was said in it, or by it, and would not be taken any more. */
+  dropUnknown(record: Uint8Array): void {
+    const said = this.#sql.all<Kept & { record: Uint8Array }>(`${KEPT_OF} WHERE record = ? OR ovx = ?`, record, record);
+    const isKnown = (each: (typeof said)[number]) =>
+      this.#isWitness(each.ovx, each.record) && this.#state.isKeyOf(each.ovx, keyOfStatement(each.bytes));
+    this.#forgetAll(said.filter((each) => !isKnown(each)));
+  }
+
   #dropCovered(record: Uint8Array, cloud: Uint8Array): void {
     const said = this.#said(record, cloud);
     for (const { id, stands, upTo } of said) {
@@ -239,6 +248,10 @@ export class Witnesses {
     this.#sql.run("INSERT INTO forked_clouds VALUES (?, ?, ?)", ovx, sequence, encodeFork(fork));
     this.#state.note(ovx, forkMark(ovx), sequence);
     const said = this.#sql.all<Kept & { record: Uint8Array }>(`${KEPT_OF} WHERE ovx = ?`, ovx);
+    this.#forgetAll(said);
+  }
+
+  #forgetAll(said: readonly (Kept & { record: Uint8Array })[]): void {
     for (const each of said) this.#forget(each.record, each);
     for (const record of new Map(said.map((each) => [each.record.toHex(), each.record])).values()) this.#settle(record);
   }

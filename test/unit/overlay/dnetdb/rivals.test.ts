@@ -129,6 +129,58 @@ test("what a cloud has said by a key counts, whether or not the step stands that
   }
 });
 
+/** Heard once each, in that order: what stands then. */
+function headAfter(record: Uint8Array, words: readonly Word[]): string {
+  const database = new Database(":memory:");
+  const db = new Store(database);
+  for (const word of words) hear(db, word);
+  expect(verifyStore(database, new Database(":memory:"))).toEqual([]);
+  return db.headOf(record)!.head.toHex();
+}
+
+test("an owner who says more than is kept does not make replicas part: the lowest stands, whatever came first", () => {
+  const chance = new SeededRandom(7);
+  const token = mint();
+  const dnet = recordId(token.id);
+  const create = step(token, { op: "OP_DNET_CREATE", dnet, name: "home" });
+  for (const child of ["OP_DNET_POLICY", "OP_DNET_OVX"]) {
+    const rivals = Array.from({ length: 14 }, (_, i) =>
+      step(create, { op: "OP_DNET_POLICY", dnet }, { time: NOW + i }),
+    );
+    rivals.sort((a, b) => compareBytes(a.id, b.id));
+    const branches = rivals.map((each) => [
+      each,
+      step(each, { op: child, dnet, ovx: chance.bytes(32) }, { time: NOW + 20 }),
+    ]);
+    for (let i = 0; i < 10; i++) {
+      const order = i === 0 ? branches.toReversed() : shuffled(chance, branches);
+      expect(headAfter(dnet, [token, create, ...order.flat()])).toBe(branches[0]![1]!.id.toHex());
+    }
+  }
+  const wrong = Array.from({ length: 40 }, (_, i) =>
+    step(create, { op: "OP_DNET_KEY", dnet, epoch: 7 }, { time: NOW + i }),
+  );
+  const right = Array.from({ length: 40 }, (_, i) => step(create, { op: "OP_DNET_POLICY", dnet }, { time: NOW + i }));
+  const lowest = right.toSorted((a, b) => compareBytes(a.id, b.id))[0]!;
+  for (let i = 0; i < 10; i++) {
+    const order = i === 0 ? [...right.filter((each) => each !== lowest), ...wrong, lowest] : [...right, ...wrong];
+    expect(headAfter(dnet, [token, create, ...(i === 0 ? order : shuffled(chance, order))])).toBe(lowest.id.toHex());
+  }
+});
+
+test("where a branch longer than what is kept has lost, what is lower still stands", () => {
+  const token = mint();
+  const dnet = recordId(token.id);
+  const create = step(token, { op: "OP_DNET_CREATE", dnet, name: "home" });
+  const rivals = Array.from({ length: 3 }, (_, i) => step(create, { op: "OP_DNET_POLICY", dnet }, { time: NOW + i }));
+  const [low, middle, high] = rivals.sort((a, b) => compareBytes(a.id, b.id));
+  const branch = [high!];
+  while (branch.length < 1_100) branch.push(step(branch.at(-1)!, { op: "OP_DNET_POLICY", dnet }));
+  const before = [token, create, ...branch];
+  expect(headAfter(dnet, [...before, middle!, low!])).toBe(low!.id.toHex());
+  expect(headAfter(dnet, [...before, low!, middle!])).toBe(low!.id.toHex());
+}, 20_000);
+
 test("a random tree of steps, joins, attachments and clouds' own steps ends in one state, whatever came first", () => {
   for (let seed = 0; seed < SEEDS; seed++) {
     const chance = new SeededRandom(9_000 + seed);
