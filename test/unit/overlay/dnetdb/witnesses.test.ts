@@ -322,6 +322,31 @@ test("a join whose invitation is long over gets no word of a cloud", () => {
   }
 });
 
+test("who joins twice by one invitation, here and there, keeps no cloud from witnessing what the owner does then", () => {
+  const clouds = [cloud(), cloud()];
+  const { dnet, head, steps } = dnetWith(clouds);
+  const guest = anyKeyPair(random);
+  const invite = invitation(head, dnet, ip(9), guest);
+  const joins = [alice, bob].map((who) => join(invite, dnet, ip(9), guest, who));
+  const witnesses = clouds.map(({ ovx, keys }, i) => {
+    const db = hearing([...steps, invite, joins[i]!]);
+    db.seal(NOW, ovx, keys);
+    return db;
+  });
+  const next = step(invite, { op: "OP_DNET_POLICY", dnet });
+  for (const [i, db] of witnesses.entries()) {
+    const other = witnesses[1 - i]!;
+    tell(db, joins[1 - i]!);
+    for (const { bytes } of other.statementsOf(dnet, 0)) hear(db, bytes);
+    expect(tell(db, next)).toBe("accepted");
+  }
+  for (const [i, { ovx, keys }] of clouds.entries()) {
+    expect(witnesses[i]!.seal(NOW, ovx, keys)).not.toBeNull();
+    expect(witnesses[i]!.log.prove(ovx, next.id)).not.toBeNull();
+    expect(witnesses[i]!.log.prove(ovx, joins[1 - i]!.id)).toBeNull(); // has given its word
+  }
+});
+
 const SEEDS = Number(process.env["DNET_SEEDS"] ?? 12);
 
 test("replicas that hear the same of an owner who says two things, of joiners, and of clouds, in any order, end alike", () => {
