@@ -224,8 +224,12 @@ export class Store implements Facts {
   }
 
   /** What is kept of what clouds said about a record, from that place of the log on. */
-  statementsOf(record: Uint8Array, since: number): { readonly bytes: Uint8Array; readonly sequence: number }[] {
-    return this.witnesses.statements(record, since);
+  statementsOf(
+    record: Uint8Array,
+    since: number,
+    limit?: number,
+  ): { readonly bytes: Uint8Array; readonly sequence: number }[] {
+    return this.witnesses.statements(record, since, limit);
   }
 
   /** What a record takes, its bodies included; 0 for one that is not here. */

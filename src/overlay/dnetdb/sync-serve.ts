@@ -199,11 +199,14 @@ export class Serving {
   /** Transactions and statements in the order of our log. */
   #beside(record: Uint8Array, cursor: number): Items {
     const rows = this.#store.besideOf(record, cursor, STEPS_AT_ONCE);
-    const end = rows.length === STEPS_AT_ONCE ? rows.at(-1)!.sequence : Number.POSITIVE_INFINITY;
-    const said = this.#store.statementsOf(record, cursor).filter(({ sequence }) => sequence <= end);
+    const said = this.#store.statementsOf(record, cursor, STEPS_AT_ONCE);
+    // Up to where both were read.
+    const cut = [rows, said].filter(({ length }) => length === STEPS_AT_ONCE);
+    const end = Math.min(...cut.map((each) => each.at(-1)!.sequence));
     const statements = said.map(({ bytes, sequence }) => ({ sequence, item: { kind: "statement", bytes } as Item }));
     const transactions = rows.map((row) => ({ sequence: row.sequence, item: this.#item(row, INLINE_BODY_BYTES) }));
-    const entries = [...transactions, ...statements].sort((a, b) => a.sequence - b.sequence);
+    const all = [...transactions, ...statements].filter(({ sequence }) => sequence <= end);
+    const entries = all.sort((a, b) => a.sequence - b.sequence);
     const count = fitting(entries.map(({ item }) => item));
     const isAll = count === entries.length && end === Number.POSITIVE_INFINITY;
     const sent = entries.slice(0, count);

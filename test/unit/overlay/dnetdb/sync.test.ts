@@ -18,7 +18,7 @@ import {
 import { MAX_WANTS } from "../../../../src/overlay/dnetdb/sync-serve.ts";
 import { lockOf } from "../../../support/dnetdb.ts";
 import { SeededRandom } from "../../../support/random.ts";
-import { Owner, type Signed, START } from "../../../support/replicas.ts";
+import { Cloud, Owner, type Signed, START } from "../../../support/replicas.ts";
 
 const MINUTE = 60_000;
 const PEER_STORE = new Uint8Array(16).fill(0xee);
@@ -382,6 +382,25 @@ test("where two have parted the peer is asked by ever earlier steps, and its bra
   expect(desk.store.evidence(owner.record).length).toBeGreaterThan(1);
   expect(desk.dropped).toBeNull();
 });
+
+test("what is beside the chain is read in pieces, joins and what clouds say of them, and all of it comes once", () => {
+  const [owner, cloud, desk] = [new Owner(1), new Cloud(2), new Desk()];
+  for (const { bytes, body } of [...cloud.first, ...owner.first, owner.attach(cloud.record)])
+    desk.replica.submit(0, START, bytes, body);
+  const pairs = Array.from({ length: 700 }, () => owner.invite());
+  for (const { bytes, body } of pairs.flatMap(({ invitation, join }) => [invitation, join]))
+    expect(desk.store.accept(START, bytes, body).status).toBe("accepted");
+  desk.store.seal(START, cloud.record, cloud.keyPair);
+  const kinds = { transaction: 0, statement: 0, body: 0 };
+  for (let cursor: number | null = 0; cursor !== null; ) {
+    desk.say({ type: "want", record: owner.record, part: "beside", cursor });
+    const [answer] = desk.hear() as Extract<SyncMessage, { type: "items" }>[];
+    expect(answer!.items.length).toBeLessThanOrEqual(1_024);
+    for (const { kind } of answer!.items) kinds[kind]++;
+    cursor = answer!.end === "more" ? answer!.next : null;
+  }
+  expect(kinds).toEqual({ transaction: 700, statement: 701, body: 0 });
+}, 20_000);
 
 test("DN-49 an idle day changes neither store, and nothing is said", () => {
   const owner = new Owner(1);
