@@ -185,7 +185,9 @@ export class Fetching {
   /** The peer has one that we may lack. Full: it is asked when it is connected anew. */
   #askBodies(record: Uint8Array): void {
     const head = this.#store.headOf(record);
-    const fetch = head && this.#asked.length < MAX_WANTS ? this.#fetchOf(head) : null;
+    if (!head || this.#asked.length >= MAX_WANTS) return;
+    // Strangers can fill the list of those that lack one.
+    const fetch = this.#fetchOf(head, this.#store.missingBodies(record, 1).length > 0);
     if (fetch) this.#ask(fetch);
   }
 
@@ -217,9 +219,8 @@ export class Fetching {
   }
 
   /** Null when there is nothing to ask. */
-  #fetchOf(head: Head): RecordFetch | null {
+  #fetchOf(head: Head, isBodiless = this.#admission.bodiless.has(head.record.toHex())): RecordFetch | null {
     if (!this.#isFollowed(head.record)) return null;
-    const isBodiless = this.#admission.bodiless.has(head.record.toHex());
     return beginFetch(this.#store, head, { round: this.#round, cursor: this.#complete, isBodiless });
   }
 

@@ -383,6 +383,21 @@ test("where two have parted the peer is asked by ever earlier steps, and its bra
   expect(desk.dropped).toBeNull();
 });
 
+test("who fills the list of bodies that are missing keeps none of them from us, once someone has it", () => {
+  const desk = new Desk();
+  const bodiless = (owner: Owner) => {
+    const { bytes } = owner.policy(new Uint8Array(9));
+    desk.say(unasked(owner, ...owner.first.map(item), { kind: "transaction", bytes, body: null }));
+  };
+  const owner = new Owner(1);
+  desk.tell(5, []);
+  bodiless(owner);
+  for (let i = 0; i < 1_024; i++) bodiless(new Owner(100 + i));
+  desk.hear();
+  desk.say(unasked(owner));
+  expect(desk.hear()).toMatchObject([{ type: "want", part: "bodies", record: owner.record }]);
+}, 20_000);
+
 test("what is beside the chain is read in pieces, joins and what clouds say of them, and all of it comes once", () => {
   const [owner, cloud, desk] = [new Owner(1), new Cloud(2), new Desk()];
   for (const { bytes, body } of [...cloud.first, ...owner.first, owner.attach(cloud.record)])
