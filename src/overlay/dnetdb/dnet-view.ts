@@ -28,6 +28,8 @@ export interface MemberView {
   readonly name: string | null;
   /** Those that it was given, then the one that follows from its key. */
   readonly addresses: readonly Uint8Array[];
+  /** All that it was given: among them may be one that is another's, as it follows from that one's key. */
+  readonly given: readonly Uint8Array[];
   readonly how: "added" | "joined";
   /** Ms since 1970, as the signer of its first step says. */
   readonly at: number;

@@ -81,7 +81,11 @@ export class Witnesses {
   }
 
   /** What is kept of what was said about a record, from that place of the log on; `limit`: so many at most, all when negative. */
-  statements(record: Uint8Array, since: number, limit = -1): { readonly bytes: Uint8Array; readonly sequence: number }[] {
+  statements(
+    record: Uint8Array,
+    since: number,
+    limit = -1,
+  ): { readonly bytes: Uint8Array; readonly sequence: number }[] {
     const sql = `SELECT bytes, sequence FROM statements WHERE record = ? AND sequence > ?
       UNION ALL SELECT bytes, sequence FROM forked_clouds WHERE ovx = ? AND sequence > ? ORDER BY sequence LIMIT ?`;
     return this.#sql.all(sql, record, since, record, since, limit);
