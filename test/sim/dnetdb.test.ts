@@ -2,10 +2,13 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { compareBytes, sameBytes } from "../../src/base/bytes.ts";
-import { decodeSyncMessage, encodeSyncMessage } from "../../src/overlay/dnetdb/sync-messages.ts";
+import { decodeSyncMessage, encodeSyncMessage, type Interests } from "../../src/overlay/dnetdb/sync-messages.ts";
+import { decodeTransaction, encodeTransaction } from "../../src/overlay/dnetdb/transaction.ts";
 import { verifyStore } from "../../src/overlay/dnetdb/verify.ts";
+import { BODY } from "../support/dnetdb-steps.ts";
 import { SeededRandom } from "../support/random.ts";
 import { Cloud, LATENCY_MS, Owner, Replicas, type Signed, START, type Tamper } from "../support/replicas.ts";
+import { twoFaced } from "../support/two-faced.ts";
 
 const SEEDS = Number(Bun.env["DNET_SEEDS"] ?? 1);
 const COUNT = 50;
@@ -131,6 +134,68 @@ test.each(Array.from({ length: SEEDS }, (_, i) => i + 1))(
     expect(dropped.filter(({ of }) => of === LIAR).length).toBeGreaterThan(0);
   },
   120_000,
+);
+
+test.each(Array.from({ length: 12 * SEEDS }, (_, i) => i + 1))(
+  "replicas end in the same state where everyone is two-faced: owners, joiners, clouds and their providers (seed %i)",
+  (seed) => {
+    const chance = new SeededRandom(70_000 + seed);
+    const net = new Replicas();
+    while (net.stores.length < 6) net.add();
+    const { clouds, dnet, said } = twoFaced(chance);
+    const link = (degree: number) => {
+      for (let at = 0; at < 6; at++)
+        for (let i = 0; i < degree; i++) {
+          const to = i === 0 ? (at + 1) % 6 : chance.below(6);
+          // One of them follows the dnet and what is around it.
+          if (to !== at && !net.isLinked(at, to))
+            net.connect(at, to, [at, to].map((each) => (each === 5 ? [dnet] : "all")) as [Interests, Interests]);
+        }
+    };
+    link(1);
+    for (const each of said) {
+      const bytes = encodeTransaction(each);
+      const body = each.bodyHash && BODY;
+      for (let i = 0; i <= chance.below(2); i++) {
+        const at = chance.below(5);
+        net.replicas[at]!.submit(net.now, START + net.now, bytes, body);
+        net.changed(at);
+      }
+      if (chance.chance(0.4)) {
+        const [{ ovx, keys }, at] = [chance.pick(clouds), chance.below(5)];
+        try {
+          if (net.stores[at]!.view(ovx)) net.stores[at]!.seal(START + net.now, ovx, chance.pick(keys));
+        } catch {} // another machine has signed its last block
+        net.changed(at);
+      }
+      if (chance.chance(0.2)) net.restart(chance.below(6));
+      if (chance.chance(0.3)) net.cut(chance.below(6));
+      if (chance.chance(0.5)) link(1);
+      net.run(net.now + chance.below(200));
+    }
+    // What was refused anywhere, as what it spends had not come.
+    for (const each of said)
+      net.replicas[0]!.submit(net.now, START + net.now, encodeTransaction(each), each.bodyHash && BODY);
+    net.changed(0);
+    link(3);
+    net.run(net.now + 3_600_000);
+    const records = [dnet, ...clouds.map(({ ovx }) => ovx)];
+    const stateOf = (at: number) => {
+      const store = net.stores[at]!;
+      return (at === 5 ? [dnet] : records).map((record) => ({
+        head: { ...store.headOf(record)!, changed: 0 },
+        stands: store.transactionsOf(record).map((bytes) => decodeTransaction(bytes)!.id.toHex()),
+        lost: store.evidence(record).map(({ id }) => id.toHex()),
+        final: store.transactionsOf(record).map((bytes) => store.witnesses.of(decodeTransaction(bytes)!.id).length),
+      }));
+    };
+    for (let at = 1; at < 6; at++)
+      expect({ seed, at, state: stateOf(at) }).toEqual({ seed, at, state: stateOf(0).slice(0, stateOf(at).length) });
+    const [mark, dropped] = [net.sent.length, net.outputs.filter(({ output }) => output.type === "dropped")];
+    net.run(net.now + 3_600_000);
+    expect([net.sent.length - mark, dropped]).toEqual([0, []]);
+  },
+  60_000,
 );
 
 /** Bytes that were sent since `mark`. */

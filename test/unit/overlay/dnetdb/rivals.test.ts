@@ -9,8 +9,9 @@ import { Store } from "../../../../src/overlay/dnetdb/store.ts";
 import { decodeTransaction, type Transaction } from "../../../../src/overlay/dnetdb/transaction.ts";
 import { verifyStore } from "../../../../src/overlay/dnetdb/verify.ts";
 import { anyKeyPair, lockOf } from "../../../support/dnetdb.ts";
-import { invitation, ip, join, key, mint, NOW, step, tell } from "../../../support/dnetdb-steps.ts";
+import { mint, NOW, step, tell } from "../../../support/dnetdb-steps.ts";
 import { SeededRandom } from "../../../support/random.ts";
+import { cloud, twoFaced } from "../../../support/two-faced.ts";
 
 const SEEDS = Number(process.env["DNET_SEEDS"] ?? 12);
 
@@ -62,22 +63,6 @@ function statesOf(chance: SeededRandom, words: readonly Word[], records: readonl
       isForked: db.witnesses.fork(record) !== null,
     }));
   });
-}
-
-interface Cloud {
-  readonly ovx: Uint8Array;
-  readonly provider: KeyPair;
-  readonly keys: KeyPair[];
-  readonly steps: Transaction[];
-}
-
-function cloud(chance: SeededRandom): Cloud {
-  const [provider, keys] = [anyKeyPair(chance), anyKeyPair(chance)];
-  const token = mint(lockOf(provider), [provider]);
-  const ovx = recordId(token.id);
-  const script = { op: "OP_OVX_CREATE", ovx, name: "cloud", key: keys.publicKey };
-  const creation = step(token, script, { lock: lockOf(provider), signers: [provider] });
-  return { ovx, provider, keys: [keys], steps: [token, creation] };
 }
 
 /** What a cloud says that has heard these, in that order. */
@@ -184,57 +169,7 @@ test("where a branch longer than what is kept has lost, what is lower still stan
 test("a random tree of steps, joins, attachments and clouds' own steps ends in one state, whatever came first", () => {
   for (let seed = 0; seed < SEEDS; seed++) {
     const chance = new SeededRandom(9_000 + seed);
-    const clouds = Array.from({ length: 1 + chance.below(3) }, () => cloud(chance));
-    const [alice, bob] = [anyKeyPair(chance), anyKeyPair(chance)];
-    const token = mint();
-    const dnet = recordId(token.id);
-    const creations = ["home", "other"].map((name) => step(token, { op: "OP_DNET_CREATE", dnet, name }));
-    const said: Transaction[] = [token, ...creations.slice(chance.below(2)), ...clouds.flatMap(({ steps }) => steps)];
-    const first = said.find(({ outputs }) => outputs[0]!.script.op === "OP_DNET_CREATE")!;
-    const ends = [first];
-    const owners = new Map<Transaction, KeyPair>();
-    for (let i = 0; i < 20; i++) {
-      const from = chance.pick(ends.slice(-4));
-      const signer = owners.get(from) ?? null;
-      const by = signer ? { lock: lockOf(signer), signers: [signer] } : {};
-      const { ovx } = chance.pick(clouds);
-      const last = 2 + chance.below(4);
-      const time = NOW + i;
-      const scripts = [
-        { op: "OP_DNET_NODE", dnet, slot: ip(last), member: key(chance.pick([alice, bob])) },
-        { op: "OP_DNET_NODE_REMOVE", dnet, slot: ip(last) },
-        { op: "OP_DNET_POLICY", dnet },
-        { op: "OP_DNET_OVX", dnet, ovx },
-        { op: "OP_DNET_OVX", dnet, ovx },
-        { op: "OP_DNET_OVX_REMOVE", dnet, ovx },
-        { op: "OP_DNET_KEY", dnet, epoch: 1 + chance.below(2) },
-      ];
-      if (chance.chance(0.15)) {
-        const guest = anyKeyPair(chance);
-        const invite = invitation(from, dnet, ip(last), guest, null, by);
-        said.push(invite);
-        for (const who of [alice, bob]) if (chance.chance(0.6)) said.push(join(invite, dnet, ip(last), guest, who));
-        ends.push(invite);
-        if (signer) owners.set(invite, signer);
-        continue;
-      }
-      const isTransfer = chance.chance(0.1);
-      const to = isTransfer ? chance.pick([alice, bob]) : signer;
-      const next = isTransfer
-        ? step(from, { op: "OP_DNET_TRANSFER", dnet }, { ...by, lock: lockOf(to!), time })
-        : step(from, chance.chance(0.03) ? { op: "OP_DNET_CLOSE", dnet } : chance.pick(scripts), { ...by, time });
-      said.push(next);
-      ends.push(next);
-      if (to) owners.set(next, to);
-    }
-    for (const { ovx, provider, keys, steps } of clouds) {
-      for (let i = 0; i < chance.below(4); i++) {
-        const pair = chance.chance(0.5) ? anyKeyPair(chance) : keys[0]!;
-        keys.push(pair);
-        const by = { lock: lockOf(provider), signers: [provider], time: NOW + i };
-        said.push(step(steps[1]!, { op: "OP_OVX_UPDATE", ovx, key: pair.publicKey }, by));
-      }
-    }
+    const { clouds, dnet, said } = twoFaced(chance);
     const records = [dnet, ...clouds.map(({ ovx }) => ovx)];
     const statements = clouds.flatMap(({ ovx, keys }) => {
       const witness = new Store(new Database(":memory:"));
