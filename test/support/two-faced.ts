@@ -1,7 +1,10 @@
 /** An owner, clouds and their providers that say two things and more: a tree of steps, not a chain. */
 import type { KeyPair } from "../../src/crypto/ed25519.ts";
+import { sha256 } from "../../src/crypto/sha256.ts";
 import { recordId } from "../../src/overlay/dnetdb/ids.ts";
+import { inclusionPath, leafHash, treeRoot } from "../../src/overlay/dnetdb/merkle.ts";
 import type { Transaction } from "../../src/overlay/dnetdb/transaction.ts";
+import { encodeStatement, signBlock } from "../../src/overlay/dnetdb/witness.ts";
 import { anyKeyPair, lockOf } from "./dnetdb.ts";
 import { invitation, ip, join, key, mint, NOW, step } from "./dnetdb-steps.ts";
 import type { SeededRandom } from "./random.ts";
@@ -83,4 +86,21 @@ export function twoFaced(chance: SeededRandom): TwoFaced {
     }
   }
   return { clouds, dnet, said };
+}
+
+/** By a cloud that says what it likes: a block with that transaction after `height` others. */
+export function lie(ovx: Uint8Array, keys: KeyPair, about: Transaction, height = 0): Uint8Array {
+  const subtrees = (level: number, position: number): Uint8Array =>
+    level > 0
+      ? sha256(Uint8Array.of(1), subtrees(level - 1, 2 * position), subtrees(level - 1, 2 * position + 1))
+      : leafHash(position === height ? about.id : Uint8Array.of(position));
+  const size = height + 1;
+  const fields = { ovx, height, previous: new Uint8Array(32), size, root: treeRoot(size, subtrees), time: NOW };
+  const block = signBlock({ ...fields, key: keys.publicKey }, keys);
+  return encodeStatement({
+    block,
+    transaction: about.id,
+    position: height,
+    path: inclusionPath(height, size, subtrees),
+  });
 }

@@ -70,6 +70,12 @@ export class Places {
     );
   }
 
+  /** Of those, the ones that would break a rule where they would stand. */
+  broken(record: Uint8Array): Row[] {
+    // The first of the two conditions is the index's.
+    return this.#sql.all<Row>("SELECT * FROM transactions WHERE record = ? AND stands <> 1 AND stands = 2", record);
+  }
+
   /** What stands and spends that output of one that stands. */
   childOf({ id, record, height }: Row, output: number): Row | null {
     const sql = "SELECT * FROM transactions WHERE record = ? AND height = ? AND kind = ? AND stands = 1 AND parent = ?";

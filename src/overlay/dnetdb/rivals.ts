@@ -60,15 +60,12 @@ export class Rivals {
   }
 
   #replace(rivals: readonly Row[], lost: readonly Row[], id: Uint8Array): boolean {
-    const { state, witnesses } = this.#parts;
+    const { witnesses } = this.#parts;
     const unsaid = rivals.filter((row) => !descendantsOf(row, lost).some((each) => witnesses.hasAny(each.id)));
     const broken = unsaid.findLast(({ stands }) => stands === Standing.broken);
     const last = broken ?? unsaid.at(-1);
     if (!last || (!broken && compareBytes(id, last.id) > 0)) return false;
-    const branch = descendantsOf(last, lost);
-    const isHeard = branch.some((row) => state.isHeard(row.record, row.id));
-    for (const row of branch) this.#drop(row);
-    if (isHeard) witnesses.dropUnknown(last.record);
+    this.#drop(descendantsOf(last, lost));
     return true;
   }
 
@@ -82,6 +79,17 @@ export class Rivals {
       const lost = places.lost(record);
       isSettled = lost.filter((row) => this.#mayRise(row, lost)).length === 0;
       if (!isSettled) witnesses.prune(record);
+      else this.#dropWrong(record, lost);
+    }
+  }
+
+  /** What breaks a rule is evidence beside what stands, and nothing where nothing else was said: there it would be refused. */
+  #dropWrong(record: Uint8Array, lost: readonly Row[]): void {
+    const { places } = this.#parts;
+    for (const row of places.broken(record)) {
+      const parent = places.row(row.parent!);
+      const isAlone = parent?.stands === Standing.stands && !places.childOf(parent, row.kind === Kind.join ? 1 : 0);
+      if (isAlone) this.#drop(descendantsOf(row, lost));
     }
   }
 
@@ -158,12 +166,17 @@ export class Rivals {
     state.grow(record, bytes);
   }
 
-  #drop(row: Row): void {
-    const { places, state } = this.#parts;
-    places.delete(row);
-    state.unhear(row.record, row.id);
-    state.note(row.record, row.id, places.next());
-    state.grow(row.record, -row.bytes.length);
+  #drop(branch: readonly Row[]): void {
+    const { places, state, witnesses } = this.#parts;
+    const isHeard = branch.some(({ record, id }) => state.isHeard(record, id));
+    for (const row of branch) {
+      witnesses.forget(row);
+      places.delete(row);
+      state.unhear(row.record, row.id);
+      state.note(row.record, row.id, places.next());
+      state.grow(row.record, -row.bytes.length);
+    }
+    if (isHeard) witnesses.dropUnknown(branch[0]!.record);
   }
 
   #read({ bytes }: Row): { transaction: Transaction; body: Uint8Array | null } {

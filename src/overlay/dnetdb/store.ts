@@ -349,8 +349,8 @@ export class Store implements Facts {
       this.state.grow(place.record, bytes.length + (body ? this.#keepBody(bodyHash!, body) : 0));
       this.state.note(place.record, id, this.sequence);
       if (isOfStanding) this.#rivals.settle(place.record); // nobody has said anything of it, and else it cannot stand
-      const row = this.#places.row(id)!;
-      if (room === "made" && row.stands === Standing.broken) throw NO_ROOM;
+      const row = this.#places.row(id);
+      if (room === "made" && row?.stands === Standing.broken) throw NO_ROOM;
       return row;
     });
     if (!row) return { status: "refused", id, why: "SPENT_INPUT" };

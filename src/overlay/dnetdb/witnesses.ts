@@ -130,6 +130,11 @@ export class Witnesses {
     return this.#sql.has("SELECT 1 FROM statements WHERE transaction_id = ?", transaction);
   }
 
+  /** All that was said of a transaction, which goes. */
+  forget({ id, record }: Row): void {
+    for (const each of this.#sql.all<Kept>(`${KEPT} WHERE transaction_id = ?`, id)) this.#forget(record, each);
+  }
+
   /** A cloud's own statements, of the block that it has just signed. */
   say(statements: readonly Statement[]): void {
     for (const statement of statements) {

@@ -8,10 +8,11 @@ import { recordId } from "../../../../src/overlay/dnetdb/ids.ts";
 import { Store } from "../../../../src/overlay/dnetdb/store.ts";
 import { decodeTransaction, type Transaction } from "../../../../src/overlay/dnetdb/transaction.ts";
 import { verifyStore } from "../../../../src/overlay/dnetdb/verify.ts";
+import { decodeFork } from "../../../../src/overlay/dnetdb/witness.ts";
 import { anyKeyPair, lockOf } from "../../../support/dnetdb.ts";
 import { mint, NOW, step, tell } from "../../../support/dnetdb-steps.ts";
 import { SeededRandom } from "../../../support/random.ts";
-import { cloud, twoFaced } from "../../../support/two-faced.ts";
+import { cloud, lie, twoFaced } from "../../../support/two-faced.ts";
 
 const SEEDS = Number(process.env["DNET_SEEDS"] ?? 12);
 
@@ -54,7 +55,7 @@ function statesOf(chance: SeededRandom, words: readonly Word[], records: readonl
       lost: db.evidence(record).map(({ id }) => id.toHex()),
       said: db
         .statementsOf(record, 0)
-        .map(({ bytes }) => sha256(bytes).toHex())
+        .map(({ bytes }) => (decodeFork(bytes) ? "fork" : sha256(bytes).toHex())) // any two blocks prove it
         .sort(),
       slots: db.slots(record),
       attached: db.attached(record).map(({ ovx }) => ovx.toHex()),
@@ -182,6 +183,10 @@ test("a random tree of steps, joins, attachments and clouds' own steps ends in o
       }
       return words;
     });
+    // And one that says whatever it likes, in blocks that do not touch each other.
+    for (const [i, { ovx, keys }] of clouds.entries()) {
+      for (let at = 0; i === 0 && at < 8; at++) statements.push(lie(ovx, chance.pick(keys), chance.pick(said), 2 * at));
+    }
     const distinct = [...new Map(statements.map((each) => [sha256(each).toHex(), each])).values()];
     const [one, ...rest] = statesOf(chance, [...said, ...distinct], records);
     for (const each of rest) expect({ seed, states: each }).toEqual({ seed, states: one! });

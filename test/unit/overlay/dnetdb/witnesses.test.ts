@@ -7,7 +7,7 @@ import { sha256 } from "../../../../src/crypto/sha256.ts";
 import { Admission } from "../../../../src/overlay/dnetdb/admission.ts";
 import { recordId } from "../../../../src/overlay/dnetdb/ids.ts";
 import { Intake } from "../../../../src/overlay/dnetdb/intake.ts";
-import { inclusionPath, isConsistent, leafHash, treeRoot } from "../../../../src/overlay/dnetdb/merkle.ts";
+import { isConsistent } from "../../../../src/overlay/dnetdb/merkle.ts";
 import { Store } from "../../../../src/overlay/dnetdb/store.ts";
 import { encodeTransaction, type Transaction } from "../../../../src/overlay/dnetdb/transaction.ts";
 import { verifyStore } from "../../../../src/overlay/dnetdb/verify.ts";
@@ -23,6 +23,7 @@ import {
 import { anyKeyPair, lockOf } from "../../../support/dnetdb.ts";
 import { BODY, invitation, ip, join, key, membersOf, mint, NOW, step, tell } from "../../../support/dnetdb-steps.ts";
 import { SeededRandom } from "../../../support/random.ts";
+import { lie } from "../../../support/two-faced.ts";
 
 const random = new SeededRandom(1);
 const [alice, bob, provider] = [anyKeyPair(random), anyKeyPair(random), anyKeyPair(random)];
@@ -205,23 +206,6 @@ test("a long branch that has lost stands again in one go, once a cloud is heard 
   expect(performance.now() - start).toBeLessThan(4_000); // looked through anew for each step it took 8 s, and so it takes 0.4
 }, 20_000);
 
-/** By a cloud that says what it likes: a block with that transaction after `height` others. */
-function lie({ ovx, keys }: Cloud, about: Transaction, height = 0): Uint8Array {
-  const subtrees = (level: number, position: number): Uint8Array =>
-    level > 0
-      ? sha256(Uint8Array.of(1), subtrees(level - 1, 2 * position), subtrees(level - 1, 2 * position + 1))
-      : leafHash(position === height ? about.id : Uint8Array.of(position));
-  const size = height + 1;
-  const fields = { ovx, height, previous: new Uint8Array(32), size, root: treeRoot(size, subtrees), time: NOW };
-  const block = signBlock({ ...fields, key: keys.publicKey }, keys);
-  return encodeStatement({
-    block,
-    transaction: about.id,
-    position: height,
-    path: inclusionPath(height, size, subtrees),
-  });
-}
-
 test("a step that breaks the rules where it would stand is evidence and no more, whatever was said of it", () => {
   const one = cloud();
   const { dnet, head, steps } = dnetWith([one]);
@@ -234,9 +218,13 @@ test("a step that breaks the rules where it would stand is evidence and no more,
   const db = new Store(database);
   for (const each of [...steps, stands]) tell(db, each);
   expect(tell(db, rival)).toBe("lost");
-  expect(hear(db, lie(one, rival))).toBe("accepted");
+  expect(hear(db, lie(one.ovx, one.keys, rival))).toBe("accepted");
   expect([db.headOf(dnet)!.head, db.evidence(dnet).map(({ id }) => id)]).toEqual([stands.id, [rival.id]]);
-  expect([tell(db, rival), hear(db, lie(one, rival)), db.statementsOf(dnet, 0).length]).toEqual(["known", "known", 1]);
+  expect([tell(db, rival), hear(db, lie(one.ovx, one.keys, rival)), db.statementsOf(dnet, 0).length]).toEqual([
+    "known",
+    "known",
+    1,
+  ]);
   expect(verifyStore(database, new Database(":memory:"))).toEqual([]);
 });
 
@@ -245,17 +233,17 @@ test("EV-57 what clouds say of a record counts as a part of it", () => {
   const { dnet, head, steps } = dnetWith([one]);
   const db = hearing(steps);
   const bytes = db.bytesOf(dnet);
-  const statement = lie(one, head);
+  const statement = lie(one.ovx, one.keys, head);
   expect([hear(db, statement), db.bytesOf(dnet) - bytes]).toEqual(["accepted", statement.length]);
   const next = step(head, { op: "OP_DNET_POLICY", dnet });
-  const other = lie(one, next, 5);
+  const other = lie(one.ovx, one.keys, next, 5);
   tell(db, next);
   const after = db.bytesOf(dnet) - statement.length;
   expect([hear(db, other), db.bytesOf(dnet) - after]).toEqual(["accepted", other.length]); // the first is covered
   const intake = new Intake(db, new Admission(db, { recordBytes: db.bytesOf(dnet) + 10 }), "a stranger");
   const late = step(next, { op: "OP_DNET_POLICY", dnet });
   tell(db, late);
-  expect(intake.take(NOW, dnet, [{ kind: "statement", bytes: lie(one, late, 9) }])).toMatchObject({
+  expect(intake.take(NOW, dnet, [{ kind: "statement", bytes: lie(one.ovx, one.keys, late, 9) }])).toMatchObject({
     isFull: true,
     news: [],
   });
