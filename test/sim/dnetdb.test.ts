@@ -405,6 +405,42 @@ test("replicas end alike where a step came that breaks the rules, to the one bef
   expect(net.stores[one]!.evidence(dnet.record).map(({ id }) => id)).toContainEqual(wrong.id);
 });
 
+test.each([1, 1_100])(
+  "a replica that was told many other steps first comes to what the clouds have witnessed: %i steps",
+  (count) => {
+    const net = new Replicas();
+    const [home, fooled] = [net.add(), net.add()];
+    const [dnet, cloud] = [new Owner(31), new Cloud(32)];
+    const common = [...cloud.first, ...dnet.first, dnet.attach(cloud.record)];
+    for (const at of [home, fooled]) net.submit(at, ...common);
+    const before = dnet.head;
+    const rivals = Array.from({ length: 20 }, () =>
+      dnet.sign(before, { op: "OP_DNET_CLOSE", dnet: dnet.record }, null),
+    );
+    const firsts = Array.from({ length: 20 }, () => {
+      dnet.head = before;
+      return dnet.policy(new Uint8Array(9));
+    });
+    const honest = firsts.sort((a, b) => compareBytes(b.id, a.id)).slice(0, 1);
+    dnet.head = honest[0]!;
+    while (honest.length < count) honest.push(dnet.add(60));
+    const lower = rivals.filter(({ id }) => compareBytes(id, honest[0]!.id) < 0);
+    net.submit(home, ...honest);
+    net.stores[home]!.seal(START, cloud.record, cloud.keyPair);
+    for (const { bytes, body } of lower) net.replicas[fooled]!.submit(net.now, START, bytes, body);
+    expect(net.stores[fooled]!.view(dnet.record)!.isClosed).toBe(true);
+    expect(lower.length).toBeGreaterThan(10); // more than are kept
+    net.connect(home, fooled);
+    net.run(net.now + 60 * 60_000);
+    for (const at of [home, fooled]) {
+      expect(net.stores[at]!.headOf(dnet.record)!.head).toEqual(honest.at(-1)!.id);
+      expect(net.stores[at]!.missingBodies(dnet.record, 1)).toEqual([]);
+    }
+    expect(net.state(fooled)).toBe(net.state(home));
+  },
+  20_000,
+);
+
 test("a body too large to be sent unasked comes by request, over as many hops as there are", () => {
   const net = new Replicas();
   while (net.stores.length < 6) net.add();

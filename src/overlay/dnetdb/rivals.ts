@@ -48,25 +48,35 @@ export class Rivals {
   }
 
   /** Whether one more may be kept there: there is room, or another has gone for it; null when it may not. */
-  makeRoom({ record, height, kind, parent }: Place, id: Uint8Array): "free" | "made" | null {
-    const { places } = this.#parts;
-    const lost = places.lost(record);
-    const rivals = lost.filter((row) => row.height === height && row.kind === kind && sameBytes(row.parent!, parent!));
-    if (rivals.length >= MAX_RIVALS) return this.#replace(rivals, lost, id) ? "made" : null;
+  makeRoom(place: Place, id: Uint8Array): "free" | "made" | null {
+    const { record, parent } = place;
+    const lost = this.#parts.places.lost(record);
+    const rivals = rivalsAt(place, lost);
+    if (rivals.length >= MAX_RIVALS) {
+      const last = this.#lastOf(rivals, lost);
+      if (!last || (last.stands !== Standing.broken && compareBytes(id, last.id) > 0)) return null;
+      this.#drop(descendantsOf(last, lost));
+      return "made";
+    }
     const ids = new Set(lost.map((row) => row.id.toHex()));
     const isOfLost = (by: Uint8Array) => ids.has(by.toHex());
     const alike = lost.filter((row) => isOfLost(row.parent!) === isOfLost(parent!));
     return alike.length < this.#maxLosers ? "free" : null;
   }
 
-  #replace(rivals: readonly Row[], lost: readonly Row[], id: Uint8Array): boolean {
+  /** One has come in there for which there was no room, as a cloud spoke for it: another goes. */
+  trim(place: Place): void {
+    const lost = this.#parts.places.lost(place.record);
+    const rivals = rivalsAt(place, lost);
+    const last = rivals.length > MAX_RIVALS ? this.#lastOf(rivals, lost) : null;
+    if (last) this.#drop(descendantsOf(last, lost));
+  }
+
+  /** That goes first; null when clouds speak for all. */
+  #lastOf(rivals: readonly Row[], lost: readonly Row[]): Row | null {
     const { witnesses } = this.#parts;
     const unsaid = rivals.filter((row) => !descendantsOf(row, lost).some((each) => witnesses.hasAny(each.id)));
-    const broken = unsaid.findLast(({ stands }) => stands === Standing.broken);
-    const last = broken ?? unsaid.at(-1);
-    if (!last || (!broken && compareBytes(id, last.id) > 0)) return false;
-    this.#drop(descendantsOf(last, lost));
-    return true;
+    return unsaid.findLast(({ stands }) => stands === Standing.broken) ?? unsaid.at(-1) ?? null;
   }
 
   /**
@@ -183,6 +193,11 @@ export class Rivals {
     const transaction = decodeTransaction(bytes) as Transaction;
     return { transaction, body: transaction.bodyHash && this.#parts.body(transaction.bodyHash) };
   }
+}
+
+/** That spend the same, among those that lost. */
+function rivalsAt({ height, kind, parent }: Place, lost: readonly Row[]): Row[] {
+  return lost.filter((row) => row.height === height && row.kind === kind && sameBytes(row.parent!, parent!));
 }
 
 /** With what follows from it, among those that lost. */

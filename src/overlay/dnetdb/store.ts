@@ -13,13 +13,14 @@ import type { Lock } from "./lock.ts";
 import type { MemberReference, Slot } from "./operands.ts";
 import { Kind, Places, type Row, Standing } from "./places.ts";
 import { MAX_LOSERS, Rivals } from "./rivals.ts";
-import { type Facts, judge, judgeWord, type KnownOutput, type RecordFacts, type Refusal } from "./rules.ts";
+import { type Facts, judge, judgeWord, type KnownOutput, type RecordFacts, type Refusal, recordOf } from "./rules.ts";
 import { migrate } from "./schema.ts";
 import type { OpName } from "./script.ts";
 import { Sql } from "./sql.ts";
 import { type Authorisation, type RecordView, type SlotView, State } from "./state.ts";
 import { decodeTransaction, type OutputReference, type Transaction } from "./transaction.ts";
-import type { Block } from "./witness.ts";
+import { Waiting } from "./waiting.ts";
+import { type Block, decodeStatement, type Statement } from "./witness.ts";
 import { type StatementVerdict, Witnesses } from "./witnesses.ts";
 
 /** Transactions of later versions: anyone can write them, for nothing. Full: further ones are refused. */
@@ -66,6 +67,7 @@ export class Store implements Facts {
   readonly #sql: Sql;
   readonly #places: Places;
   readonly #rivals: Rivals;
+  readonly #waiting = new Waiting();
   /** That was accepted: an owner's next step spends it, and is held against it without decoding it again (3 of 90 µs). */
   #newest: Transaction | null = null;
 
@@ -113,6 +115,7 @@ export class Store implements Facts {
     }
     const why = isBody ? judge(transaction, body, this, now) : "WRONG_HASH";
     if (why === "SPENT_INPUT") return this.#contend(now, transaction, bytes, body);
+    if (why === "UNKNOWN_INPUT") return this.#letWait(now, transaction, bytes);
     if (why) return { status: "refused", id, why };
     this.#within(() => {
       const place = this.#places.placeOf(transaction);
@@ -127,7 +130,15 @@ export class Store implements Facts {
 
   /** What a cloud says of a transaction that is here, or the proof that a cloud has no word. It may decide which of two stands. */
   acceptStatement(now: number, bytes: Uint8Array): StatementVerdict {
-    return this.atomically(() => this.witnesses.accept(now, bytes));
+    return this.atomically(() => {
+      const verdict = this.witnesses.accept(now, bytes);
+      const isUnknown = verdict.status === "refused" && verdict.why === "UNKNOWN_TRANSACTION";
+      const first = isUnknown ? this.#letIn(now, decodeStatement(bytes)!) : null;
+      if (!first) return verdict;
+      const again = this.witnesses.accept(now, bytes);
+      this.#rivals.trim(first);
+      return again;
+    });
   }
 
   /** A block of what was accepted since the cloud's last, signed; null when there is nothing new. */
@@ -166,6 +177,11 @@ export class Store implements Facts {
   /** Its bytes; null when it is not here. */
   transaction(id: Uint8Array): Uint8Array | null {
     return this.#sql.get<{ bytes: Uint8Array }>("SELECT bytes FROM transactions WHERE id = ?", id)?.bytes ?? null;
+  }
+
+  /** Or it waits for a cloud to speak for it. */
+  isHere(id: Uint8Array): boolean {
+    return this.transaction(id) !== null || this.#waiting.has(id);
   }
 
   body(hash: Uint8Array): Uint8Array | null {
@@ -334,15 +350,46 @@ export class Store implements Facts {
     else this.atomically(work);
   }
 
+  /** What it spends is not here. It may follow what waits. */
+  #letWait(now: number, transaction: Transaction, bytes: Uint8Array): Verdict {
+    const { id, input } = transaction;
+    const spent = this.#waiting.output(input!);
+    const why = spent && judgeWord(transaction, spent, now);
+    if (!spent || why) return { status: "refused", id, why: why ?? "UNKNOWN_INPUT" };
+    this.#waiting.add(transaction, bytes);
+    return { status: "refused", id, why: "SPENT_INPUT" };
+  }
+
+  /** A cloud speaks for what waits: it and what it follows come in. Returns the first of them; null when none has. */
+  #letIn(now: number, { block: { ovx }, transaction }: Statement): Row | null {
+    const branch = this.#waiting.branchOf(transaction);
+    const record = branch[0] && recordOf(branch[0].transaction.outputs[0]!.script);
+    if (!record || !this.witnesses.isWitness(ovx, record) || this.witnesses.fork(ovx)) return null;
+    for (const each of branch) {
+      const { id, input } = each.transaction;
+      this.#waiting.delete(id);
+      // What it spends may have gone meanwhile.
+      if (this.transaction(id) || !this.output(input!)) continue;
+      this.#contend(now, each.transaction, each.bytes, null, { isSpokenFor: true });
+    }
+    return this.#places.row(branch[0]!.transaction.id);
+  }
+
   /** What it spends is spent, or does not stand: it is kept beside, if its signer may say it, and may come to stand. */
-  #contend(now: number, transaction: Transaction, bytes: Uint8Array, body: Uint8Array | null): Verdict {
+  #contend(
+    now: number,
+    transaction: Transaction,
+    bytes: Uint8Array,
+    body: Uint8Array | null,
+    { isSpokenFor = false } = {},
+  ): Verdict {
     const { id, input, bodyHash } = transaction;
     const why = judgeWord(transaction, this.output(input!)!, now);
     if (why) return { status: "refused", id, why };
     const place = this.#places.placeOf(transaction);
     const isOfStanding = this.#places.row(input!.transaction)!.stands === Standing.stands;
     const row = this.#orNone(() => {
-      const room = this.#rivals.makeRoom(place, id);
+      const room = isSpokenFor ? "free" : this.#rivals.makeRoom(place, id);
       if (!room) throw NO_ROOM;
       this.#places.insert(transaction, bytes, place, Standing.lost);
       this.state.hear(transaction);
@@ -353,7 +400,10 @@ export class Store implements Facts {
       if (room === "made" && row?.stands === Standing.broken) throw NO_ROOM;
       return row;
     });
-    if (!row) return { status: "refused", id, why: "SPENT_INPUT" };
+    if (!row) {
+      this.#waiting.add(transaction, bytes);
+      return { status: "refused", id, why: "SPENT_INPUT" };
+    }
     return row.stands === Standing.stands ? { status: "accepted", id } : { status: "lost", id, why: "SPENT_INPUT" };
   }
 

@@ -114,7 +114,7 @@ export class RecordFetch {
     const last = items.at(-1);
     const id = last?.kind === "transaction" ? decodeTransaction(last.bytes)?.id : null;
     const isFarther = next > (this.#after?.height ?? -1);
-    if (end === "more" && isFarther && id && this.#store.transaction(id)) {
+    if (end === "more" && isFarther && id && this.#store.isHere(id)) {
       this.#after = { height: next, id };
       return true;
     }

@@ -65,7 +65,7 @@ export class Witnesses {
     if (block.time > now + MOST_AHEAD_MS) return { status: "refused", why: "ABSURD_TIME" };
     const about = this.#place(transaction);
     if (!about) return { status: "refused", why: "UNKNOWN_TRANSACTION" };
-    if (!this.#isWitness(block.ovx, about.record)) return { status: "refused", why: "NOT_A_WITNESS" };
+    if (!this.isWitness(block.ovx, about.record)) return { status: "refused", why: "NOT_A_WITNESS" };
     if (this.fork(block.ovx)) return { status: "refused", why: "FORKED_CLOUD" };
     // What it says is not believed any more; that it said it is news.
     if (!this.#noteBlock(block)) return { status: "accepted", record: block.ovx };
@@ -140,7 +140,7 @@ export class Witnesses {
     for (const statement of statements) {
       const { block, transaction } = statement;
       const about = this.#place(transaction)!;
-      if (this.#noteBlock(block) && this.#isWitness(block.ovx, about.record)) {
+      if (this.#noteBlock(block) && this.isWitness(block.ovx, about.record)) {
         this.#keep(statement, about, encodeStatement(statement));
       }
     }
@@ -177,7 +177,7 @@ export class Witnesses {
   dropUnknown(record: Uint8Array): void {
     const said = this.#sql.all<Kept & { record: Uint8Array }>(`${KEPT_OF} WHERE record = ? OR ovx = ?`, record, record);
     const isKnown = (each: (typeof said)[number]) =>
-      this.#isWitness(each.ovx, each.record) && this.#state.isKeyOf(each.ovx, keyOfStatement(each.bytes));
+      this.isWitness(each.ovx, each.record) && this.#state.isKeyOf(each.ovx, keyOfStatement(each.bytes));
     this.#forgetAll(said.filter((each) => !isKnown(each)));
   }
 
@@ -265,7 +265,8 @@ export class Witnesses {
     for (const record of new Map(said.map((each) => [each.record.toHex(), each.record])).values()) this.#settle(record);
   }
 
-  #isWitness(ovx: Uint8Array, record: Uint8Array): boolean {
+  /** Whether its word about that record may count somewhere. */
+  isWitness(ovx: Uint8Array, record: Uint8Array): boolean {
     return sameBytes(ovx, record) || this.#state.wasAttached(record, ovx);
   }
 

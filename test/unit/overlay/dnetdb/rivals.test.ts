@@ -167,6 +167,28 @@ test("where a branch longer than what is kept has lost, what is lower still stan
   expect(headAfter(dnet, [...before, low!, middle!])).toBe(low!.id.toHex());
 }, 20_000);
 
+test("what a cloud has witnessed stands, also where more than is kept came before: rivals of lower ids, or a long branch", () => {
+  const chance = new SeededRandom(8);
+  const { ovx, keys, steps } = cloud(chance);
+  const token = mint();
+  const dnet = recordId(token.id);
+  const create = step(token, { op: "OP_DNET_CREATE", dnet, name: "home" });
+  const attach = step(create, { op: "OP_DNET_OVX", dnet, ovx });
+  const before = [...steps, token, create, attach];
+  const policy = (spent: Transaction, time = NOW) => step(spent, { op: "OP_DNET_POLICY", dnet }, { time });
+  const rivals = Array.from({ length: 20 }, (_, i) => policy(attach, NOW + i));
+  rivals.sort((a, b) => compareBytes(a.id, b.id));
+  for (const length of [1, 5, 1_100]) {
+    const branch = [rivals.at(-1)!];
+    while (branch.length < length) branch.push(policy(branch.at(-1)!, NOW + 20));
+    const words = wordsOf(ovx, keys[0]!, [...before, ...branch], [dnet]);
+    for (const count of [1, 12]) {
+      const heard = [...before, ...rivals.slice(0, count), ...branch, ...words];
+      expect(headAfter(dnet, heard)).toBe(branch.at(-1)!.id.toHex());
+    }
+  }
+}, 20_000);
+
 test("a random tree of steps, joins, attachments and clouds' own steps ends in one state, whatever came first", () => {
   for (let seed = 0; seed < SEEDS; seed++) {
     const chance = new SeededRandom(9_000 + seed);
