@@ -384,6 +384,8 @@ export class Store implements Facts {
     { isSpokenFor = false } = {},
   ): Verdict {
     const { id, input, bodyHash } = transaction;
+    // To see whether it can stand may take as long as the chain is, and anyone can send it again.
+    if (this.#waiting.has(id)) return { status: "refused", id, why: "SPENT_INPUT" };
     const why = judgeWord(transaction, this.output(input!)!, now);
     if (why) return { status: "refused", id, why };
     const place = this.#places.placeOf(transaction);
