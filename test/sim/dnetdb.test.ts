@@ -198,6 +198,37 @@ test.each(Array.from({ length: 12 * SEEDS }, (_, i) => i + 1))(
   60_000,
 );
 
+test.each(Array.from({ length: 12 * SEEDS }, (_, i) => i + 1))(
+  "an owner who says more than replicas keep, with a cloud or without, does not make them part, nor talk without end (seed %i)",
+  (seed) => {
+    const random = new SeededRandom(80_000 + seed);
+    const net = new Replicas();
+    while (net.stores.length < 4) net.add();
+    const [owner, cloud] = [new Owner(seed + 900), new Cloud(seed + 700)];
+    const common = [...cloud.first, ...owner.first, owner.attach(cloud.record)];
+    for (let at = 0; at < 4; at++) net.submit(at, ...common);
+    // Some thirty that spend each of a few outputs; a fifth of them break a rule.
+    const spent = [owner.head];
+    for (let i = 0; i < 120; i++) {
+      owner.head = random.pick(spent);
+      const wrong = { op: "OP_DNET_KEY", dnet: owner.record, epoch: 5 } as const;
+      const said = random.chance(0.2) ? owner.sign(owner.head, wrong, new Uint8Array(3)) : owner.add(20);
+      if (spent.length < 5) spent.push(said);
+      for (const at of [random.below(4), random.below(4)]) {
+        net.replicas[at]!.submit(net.now, START + net.now, said.bytes, said.body);
+      }
+      if (random.chance(0.05)) net.stores[0]!.seal(START + net.now, cloud.record, cloud.keyPair);
+    }
+    for (let a = 0; a < 4; a++) for (let b = a + 1; b < 4; b++) net.connect(a, b);
+    net.run(net.now + 3_600_000);
+    const mark = net.sent.length;
+    net.run(net.now + 3_600_000);
+    expect(net.sent.length - mark).toBe(0);
+    expect(new Set(net.stores.map((store) => store.headOf(owner.record)!.head.toHex())).size).toBe(1);
+  },
+  20_000,
+);
+
 /** Bytes that were sent since `mark`. */
 function cost(net: Replicas, mark: number): number {
   return net.sent.slice(mark).reduce((sum, { bytes }) => sum + bytes, 0);

@@ -4,6 +4,7 @@
  * What becomes of two that spend the same is `rivals.ts`.
  */
 import type { Database } from "bun:sqlite";
+import { BoundedMap } from "../../base/bounded-map.ts";
 import { sameBytes } from "../../base/bytes.ts";
 import type { KeyPair } from "../../crypto/ed25519.ts";
 import { sha256 } from "../../crypto/sha256.ts";
@@ -68,6 +69,11 @@ export class Store implements Facts {
   readonly #places: Places;
   readonly #rivals: Rivals;
   readonly #waiting = new Waiting();
+  /**
+   * What breaks a rule, and was not kept as evidence for want of room: to see that may take as long as the chain is, and anyone can send it
+   * again.
+   */
+  readonly #wrong = new BoundedMap<string, true>(MAX_WRONG);
   /** That was accepted: an owner's next step spends it, and is held against it without decoding it again (3 of 90 µs). */
   #newest: Transaction | null = null;
 
@@ -384,8 +390,7 @@ export class Store implements Facts {
     { isSpokenFor = false } = {},
   ): Verdict {
     const { id, input, bodyHash } = transaction;
-    // To see whether it can stand may take as long as the chain is, and anyone can send it again.
-    if (this.#waiting.has(id)) return { status: "refused", id, why: "SPENT_INPUT" };
+    if (this.#wrong.has(id.toHex())) return { status: "refused", id, why: "SPENT_INPUT" };
     const why = judgeWord(transaction, this.output(input!)!, now);
     if (why) return { status: "refused", id, why };
     const place = this.#places.placeOf(transaction);
@@ -399,7 +404,10 @@ export class Store implements Facts {
       this.state.note(place.record, id, this.sequence);
       if (isOfStanding) this.#rivals.settle(place.record); // nobody has said anything of it, and else it cannot stand
       const row = this.#places.row(id);
-      if (room === "made" && row?.stands === Standing.broken) throw NO_ROOM;
+      if (room === "made" && row?.stands === Standing.broken) {
+        this.#wrong.set(id.toHex(), true);
+        throw NO_ROOM;
+      }
       return row;
     });
     if (!row) {
@@ -453,6 +461,8 @@ const HEAD = "SELECT id AS record, height, head, digest, changed FROM records";
 const IN_USE =
   "SELECT set_by FROM slots WHERE dnet = ? UNION SELECT invitation FROM slots WHERE dnet = ? UNION SELECT set_by FROM attachments WHERE dnet = ? AND until IS NULL UNION SELECT set_by FROM settings WHERE record = ?";
 const MAX_CURSORS = 1_024;
+/** Full: that of the longest ago is looked at once more. */
+const MAX_WRONG = 4_096;
 /** Thrown, and caught here, to take back what there is no room for. */
 const NO_ROOM = new Error("there is no room for one more beside what stands");
 
