@@ -67,7 +67,8 @@ export function sum(a: Took, b: Took): Took {
 }
 
 function keep(store: Store, batch: readonly Written[]): void {
-  store.atomically(() => {
+  const transactions = batch.map(({ bytes }) => bytes);
+  store.inBulk(transactions, () => {
     for (const { bytes, body } of batch) {
       const verdict = store.accept(START, bytes, body);
       if (verdict.status !== "accepted") throw new Error(`not accepted: ${JSON.stringify(verdict)}`);

@@ -64,7 +64,8 @@ export class Intake {
   take(time: number, record: Uint8Array, items: readonly Item[]): Taken {
     const taken: Taken = { news: [], bodies: 0, isBodyMissing: false, isEarly: false, isFull: false, refused: 0 };
     const before = this.#store.bytesOf(record);
-    this.#store.atomically(() => {
+    const transactions = items.flatMap((item) => (item.kind === "transaction" ? [item.bytes] : []));
+    this.#store.inBulk(transactions, () => {
       const isHere = items.length === 0 || this.#store.headOf(record) !== null;
       const rest = isHere ? items : items.slice(this.#begin(time, record, items, taken));
       let bytes = this.#store.bytesOf(record);

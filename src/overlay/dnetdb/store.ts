@@ -7,6 +7,7 @@ import type { Database } from "bun:sqlite";
 import { sameBytes } from "../../base/bytes.ts";
 import type { KeyPair } from "../../crypto/ed25519.ts";
 import { sha256 } from "../../crypto/sha256.ts";
+import { type Ahead, NOTHING_AHEAD } from "./ahead.ts";
 import { CloudLog } from "./cloud-log.ts";
 import { MAX_BODY_BYTES } from "./contents.ts";
 import type { Lock } from "./lock.ts";
@@ -66,11 +67,13 @@ export class Store implements Facts {
   readonly #sql: Sql;
   readonly #places: Places;
   readonly #rivals: Rivals;
+  readonly #ahead: Ahead;
   /** That was accepted: an owner's next step spends it, and is held against it without decoding it again (3 of 90 µs). */
   #newest: Transaction | null = null;
 
   /** Makes the tables where there are none; `newId` names a store that is made now. Throws DnetError for one of a later version. */
-  constructor(database: Database, newId: Uint8Array = new Uint8Array(STORE_ID_BYTES)) {
+  constructor(database: Database, newId: Uint8Array = new Uint8Array(STORE_ID_BYTES), ahead: Ahead = NOTHING_AHEAD) {
+    this.#ahead = ahead;
     this.#sql = new Sql(database);
     migrate(database, this.#sql);
     this.state = new State(this.#sql);
@@ -99,6 +102,7 @@ export class Store implements Facts {
     const transaction = decodeTransaction(bytes);
     if (!transaction) return { status: "refused", id: null, why: "MALFORMED" };
     const { id } = transaction;
+    const isVerified = !("version" in transaction) && this.#ahead.take(transaction);
     const isKnown = this.#sql.has("SELECT 1 FROM transactions WHERE id = ?", id);
     if ("version" in transaction) return isKnown ? { status: "known", id } : this.#keepLater(id, bytes);
     const { bodyHash } = transaction;
@@ -107,8 +111,8 @@ export class Store implements Facts {
       if (body && isBody) this.#keepBodyOf(this.#places.row(id)!.record, bodyHash!, body); // whoever told us of it first did not have it
       return { status: "known", id };
     }
-    const why = isBody ? judge(transaction, body, this, now) : "WRONG_HASH";
-    if (why === "SPENT_INPUT") return this.#contend(now, transaction, bytes, body);
+    const why = isBody ? judge(transaction, body, this, now, isVerified) : "WRONG_HASH";
+    if (why === "SPENT_INPUT") return this.#contend(now, transaction, bytes, body, isVerified);
     if (why) return { status: "refused", id, why };
     this.#within(() => {
       const place = this.#places.placeOf(transaction);
@@ -138,6 +142,16 @@ export class Store implements Facts {
     if (!this.#sql.has(sql, record, record, record, record, hash) || this.body(hash)) return false;
     this.#keepBodyOf(record, hash, body);
     return true;
+  }
+
+  /** Many transactions as one step of the database. These are accepted in it, in that order: their signatures may be verified ahead. */
+  inBulk<Result>(transactions: readonly Uint8Array[], work: () => Result): Result {
+    this.#ahead.begin(transactions);
+    try {
+      return this.atomically(work);
+    } finally {
+      this.#ahead.end();
+    }
   }
 
   /** Many steps of the database as one: much faster, and all or nothing. */
@@ -326,9 +340,15 @@ export class Store implements Facts {
   }
 
   /** What it spends is spent, or does not stand: it is kept beside, if its signer may say it, and may come to stand. */
-  #contend(now: number, transaction: Transaction, bytes: Uint8Array, body: Uint8Array | null): Verdict {
+  #contend(
+    now: number,
+    transaction: Transaction,
+    bytes: Uint8Array,
+    body: Uint8Array | null,
+    isVerified: boolean,
+  ): Verdict {
     const { id, input, bodyHash } = transaction;
-    const why = judgeWord(transaction, this.output(input!)!, now);
+    const why = judgeWord(transaction, this.output(input!)!, now, isVerified);
     if (why) return { status: "refused", id, why };
     const place = this.#places.placeOf(transaction);
     const row = this.atomically(() => {
