@@ -1,4 +1,4 @@
-/** Records that are written by the second core while the first one stores them. */
+/** Records that a second thread writes. */
 import { Owner, type Signed } from "../support/replicas.ts";
 
 /** Of each record. */
@@ -21,7 +21,7 @@ export function* batches(count: number): Generator<Written[]> {
   }
 }
 
-/** The same from a Worker, which is one batch ahead. */
+/** The same from a Worker, which writes one when it is asked for it, and is still in between. */
 export async function* batchesFromWorker(count: number): AsyncGenerator<Written[]> {
   const worker = new Worker(new URL("./dnetdb-writer.ts", import.meta.url));
   const ask = () =>
@@ -31,11 +31,7 @@ export async function* batchesFromWorker(count: number): AsyncGenerator<Written[
       worker.postMessage(count);
     });
   try {
-    let next = ask();
-    for (let batch = await next; batch; batch = await next) {
-      next = ask();
-      yield batch;
-    }
+    for (let batch = await ask(); batch; batch = await ask()) yield batch;
   } finally {
     worker.terminate();
   }

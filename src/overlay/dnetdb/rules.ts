@@ -139,12 +139,7 @@ function judgeForm({ outputs, input, bodyHash }: Transaction, script: Script): R
 }
 
 /** Whether it may follow what it spends, whether it goes to the right lock, and who has signed it. */
-function judgeStep(
-  transaction: Transaction,
-  script: Script,
-  spent: KnownOutput,
-  isVerified: boolean,
-): Refusal | null {
+function judgeStep(transaction: Transaction, script: Script, spent: KnownOutput, isVerified: boolean): Refusal | null {
   return judgePlace(transaction, script, spent.script) ?? judgeSignatures(transaction, spent.script.lock, isVerified);
 }
 
@@ -210,11 +205,7 @@ function judgeMeaning(
   }
 }
 
-function judgeSignatures(
-  transaction: Transaction,
-  { needed, keyHashes }: Lock,
-  isVerified: boolean,
-): Refusal | null {
+function judgeSignatures(transaction: Transaction, { needed, keyHashes }: Lock, isVerified: boolean): Refusal | null {
   const { signatures } = transaction;
   const isNamed = signatures.every(({ publicKey }) => {
     const hash = keyHash(publicKey);

@@ -82,7 +82,7 @@ export class Store implements Facts {
     this.witnesses = new Witnesses(this.#sql, this.state, next, (record) => this.#rivals.settle(record));
     this.log = new CloudLog(this.#sql, this.witnesses);
     const { state, witnesses } = this;
-    const body = (hash: Uint8Array) => this.body(hash);
+    const body = (record: Uint8Array, hash: Uint8Array) => this.body(record, hash);
     this.#rivals = new Rivals({ sql: this.#sql, places: this.#places, state, witnesses, facts: this, body });
     if (!this.#sql.has("SELECT 1 FROM identity")) this.#sql.run("INSERT INTO identity VALUES (?)", newId);
   }
@@ -117,8 +117,8 @@ export class Store implements Facts {
     this.#within(() => {
       const place = this.#places.placeOf(transaction);
       this.#places.insert(transaction, bytes, place, Standing.stands);
-      this.state.apply(transaction, body, place.height, this.sequence);
-      this.state.grow(place.record, bytes.length + (body ? this.#keepBody(bodyHash!, body) : 0));
+      const more = bytes.length + (body ? this.#keepBody(place.record, bodyHash!, body) : 0);
+      this.state.apply(transaction, body, place.height, this.sequence, more);
     });
     this.#newest = transaction;
     return { status: "accepted", id };
@@ -139,7 +139,7 @@ export class Store implements Facts {
     if (body.length > MAX_BODY_BYTES) return false;
     const hash = sha256(body);
     const sql = `SELECT 1 FROM transactions WHERE id IN (${IN_USE}) AND body = ?`;
-    if (!this.#sql.has(sql, record, record, record, record, hash) || this.body(hash)) return false;
+    if (!this.#sql.has(sql, record, record, record, record, hash) || this.body(record, hash)) return false;
     this.#keepBodyOf(record, hash, body);
     return true;
   }
@@ -177,8 +177,9 @@ export class Store implements Facts {
     return this.#sql.get<{ bytes: Uint8Array }>("SELECT bytes FROM transactions WHERE id = ?", id)?.bytes ?? null;
   }
 
-  body(hash: Uint8Array): Uint8Array | null {
-    return this.#sql.get<{ bytes: Uint8Array }>("SELECT bytes FROM bodies WHERE hash = ?", hash)?.bytes ?? null;
+  body(record: Uint8Array, hash: Uint8Array): Uint8Array | null {
+    const sql = "SELECT bytes FROM bodies WHERE record = ? AND hash = ?";
+    return this.#sql.get<{ bytes: Uint8Array }>(sql, record, hash)?.bytes ?? null;
   }
 
   /** In the record's order: its mint, then each step, and right after an invitation whoever joined by it. */
@@ -217,7 +218,7 @@ export class Store implements Facts {
 
   /** Hashes of bodies that say what is so now, and are not here. */
   missingBodies(record: Uint8Array, limit: number): Uint8Array[] {
-    const sql = `SELECT body FROM transactions WHERE id IN (${IN_USE}) AND body IS NOT NULL AND body NOT IN (SELECT hash FROM bodies) LIMIT ?`;
+    const sql = `SELECT body FROM transactions WHERE id IN (${IN_USE}) AND body IS NOT NULL AND NOT EXISTS (SELECT 1 FROM bodies WHERE bodies.record = transactions.record AND hash = body) LIMIT ?`;
     return this.#sql.all<{ body: Uint8Array }>(sql, record, record, record, record, limit).map(({ body }) => body);
   }
 
@@ -225,8 +226,8 @@ export class Store implements Facts {
   collectBodies(): number {
     return this.atomically(() => {
       const before = this.#count("bodies");
-      this.#sql.run(`DELETE FROM bodies WHERE hash NOT IN (
-        SELECT body FROM transactions WHERE body IS NOT NULL AND id IN (
+      this.#sql.run(`DELETE FROM bodies WHERE (record, hash) NOT IN (
+        SELECT record, body FROM transactions WHERE body IS NOT NULL AND id IN (
           SELECT set_by FROM slots UNION SELECT invitation FROM slots UNION SELECT set_by FROM attachments WHERE until IS NULL UNION SELECT set_by FROM settings))`);
       return before - this.#count("bodies");
     });
@@ -354,7 +355,7 @@ export class Store implements Facts {
     const row = this.atomically(() => {
       if (!this.#rivals.makeRoom(place, id)) return null;
       this.#places.insert(transaction, bytes, place, Standing.lost);
-      this.state.grow(place.record, bytes.length + (body ? this.#keepBody(bodyHash!, body) : 0));
+      this.state.grow(place.record, bytes.length + (body ? this.#keepBody(place.record, bodyHash!, body) : 0));
       this.state.note(place.record, id, this.sequence);
       this.#rivals.settle(place.record);
       return this.#places.row(id);
@@ -370,14 +371,12 @@ export class Store implements Facts {
   }
 
   #keepBodyOf(record: Uint8Array, hash: Uint8Array, body: Uint8Array): void {
-    this.#within(() => this.state.grow(record, this.#keepBody(hash, body)));
+    this.#within(() => this.state.grow(record, this.#keepBody(record, hash, body)));
   }
 
   /** Returns how many bytes more are kept. */
-  #keepBody(hash: Uint8Array, body: Uint8Array): number {
-    if (this.#sql.has("SELECT 1 FROM bodies WHERE hash = ?", hash)) return 0;
-    this.#sql.run("INSERT INTO bodies VALUES (?, ?)", hash, body);
-    return body.length;
+  #keepBody(record: Uint8Array, hash: Uint8Array, body: Uint8Array): number {
+    return this.#sql.run("INSERT OR IGNORE INTO bodies VALUES (?, ?, ?)", record, hash, body) * body.length;
   }
 
   #count(table: "bodies"): number {

@@ -49,8 +49,10 @@ export function verifyStore(
     const sql = `SELECT ${columns} FROM ${table} ORDER BY ${order}`;
     compareRows(table, database.query(sql).iterate() as Rows, empty.query(sql).iterate() as Rows, note);
   }
-  for (const { hash, bytes } of database.query("SELECT hash, bytes FROM bodies").iterate() as IterableIterator<Body>) {
+  const ofRecord = database.query("SELECT 1 FROM transactions WHERE record = ?");
+  for (const { record, hash, bytes } of database.query("SELECT * FROM bodies").iterate() as IterableIterator<Body>) {
     if (!sameBytes(sha256(bytes), hash)) note("bodies", `${hash.toHex()} is not the hash of its body`);
+    if (!ofRecord.get(record)) note("bodies", `${hash.toHex()} is of no record that is here`);
   }
   return flaws;
 }
@@ -80,10 +82,11 @@ function replay(database: Database, rebuilt: Store, note: Note, progress: (done:
 
 /** Transactions, each after what it spends, and then what clouds said of them. */
 function* everything(database: Database, rebuilt: Store, note: Note): Generator<Kept> {
-  const bodies = database.query("SELECT bytes FROM bodies WHERE hash = ?");
-  const sql = "SELECT id, bytes FROM transactions ORDER BY record, height, kind, id";
-  for (const { id, bytes } of database.query(sql).iterate() as IterableIterator<{
+  const bodies = database.query("SELECT bytes FROM bodies WHERE record = ? AND hash = ?");
+  const sql = "SELECT id, record, bytes FROM transactions ORDER BY record, height, kind, id";
+  for (const { id, record, bytes } of database.query(sql).iterate() as IterableIterator<{
     id: Uint8Array;
+    record: Uint8Array | null;
     bytes: Uint8Array;
   }>) {
     const transaction = decodeTransaction(bytes);
@@ -95,7 +98,7 @@ function* everything(database: Database, rebuilt: Store, note: Note): Generator<
     // It was not ahead of its time when it was accepted, so its own time is late enough.
     const [time, hash] = "version" in transaction ? [0, null] : [transaction.time, transaction.bodyHash];
     const tell = () => {
-      const body = hash && (bodies.get(hash) as { readonly bytes: Uint8Array } | null);
+      const body = hash && (bodies.get(record, hash) as { readonly bytes: Uint8Array } | null);
       return rebuilt.accept(time, bytes, body?.bytes ?? null);
     };
     yield { table: "transactions", name, tell };
@@ -109,7 +112,7 @@ function* everything(database: Database, rebuilt: Store, note: Note): Generator<
 }
 
 type Note = (table: string, what: string) => void;
-type Body = { readonly hash: Uint8Array; readonly bytes: Uint8Array };
+type Body = { readonly record: Uint8Array; readonly hash: Uint8Array; readonly bytes: Uint8Array };
 type Rows = IterableIterator<{ readonly [column: string]: unknown }>;
 
 function compareRows(table: string, is: Rows, should: Rows, note: Note): void {
