@@ -9,8 +9,9 @@ import type { Store } from "../overlay/dnetdb/store.ts";
 import type { Item } from "../overlay/dnetdb/sync-messages.ts";
 
 const MAGIC = new TextEncoder().encode("dnetdb records 1\n");
-/** So many entries are accepted in one step of the database. */
+/** So many entries are accepted in one step of the database, or fewer, of so many bytes. */
 const BATCH = 500;
+const BATCH_BYTES = 4 << 20;
 
 export interface Exported {
   readonly transactions: number;
@@ -62,14 +63,16 @@ export function importRecords(store: Store, now: number, path: string, progress:
       return bytes;
     });
     for (let isMore = true; isMore; ) {
-      store.atomically(() => {
-        for (let i = 0; i < BATCH && isMore; i++) {
-          const next = items.next();
-          if (!next.done) keep(next.value);
-          else if (next.value) isMore = false;
-          else throw broken(path, `is damaged, or cut short, after ${at} bytes`);
-        }
-      });
+      const batch: Item[] = [];
+      const end = at + BATCH_BYTES;
+      while (isMore && batch.length < BATCH && at < end) {
+        const next = items.next();
+        if (!next.done) batch.push(next.value);
+        else if (next.value) isMore = false;
+        else throw broken(path, `is damaged, or cut short, after ${at} bytes`);
+      }
+      const transactions = batch.flatMap((item) => (item.kind === "transaction" ? [item.bytes] : []));
+      store.inBulk(transactions, () => batch.forEach(keep));
     }
     return tally;
   } finally {
