@@ -97,9 +97,11 @@ export class Store implements Facts {
     return this.#places.sequence;
   }
 
-  /** `now`: ms since 1970. `body`: what the transaction has beside the chain; null when it has none, or that is not at hand. */
-  accept(now: number, bytes: Uint8Array, body: Uint8Array | null): Verdict {
-    const transaction = decodeTransaction(bytes);
+  /**
+   * `now`: ms since 1970. `body`: what the transaction has beside the chain; null when it has none, or that is not at hand. `transaction`:
+   * what the bytes say, for whoever has read them already.
+   */
+  accept(now: number, bytes: Uint8Array, body: Uint8Array | null, transaction = decodeTransaction(bytes)): Verdict {
     if (!transaction) return { status: "refused", id: null, why: "MALFORMED" };
     const { id } = transaction;
     const isVerified = !("version" in transaction) && this.#ahead.take(transaction);
