@@ -50,7 +50,9 @@ export function openDnetDb(path: string): DnetDbFile {
       store,
       verify(progress) {
         const flaw = flawOf(database);
-        return flaw === null ? verifyStore(database, emptyDatabase(), progress) : [{ table: "file", what: flaw }];
+        return flaw === null
+          ? verifyStore(database, emptyDatabase(), progress, ahead)
+          : [{ table: "file", what: flaw }];
       },
       emptyDatabase,
       close() {

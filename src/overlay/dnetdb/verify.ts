@@ -5,6 +5,7 @@
 import type { Database } from "bun:sqlite";
 import { sameBytes } from "../../base/bytes.ts";
 import { sha256 } from "../../crypto/sha256.ts";
+import { type Ahead, NOTHING_AHEAD } from "./ahead.ts";
 import { Store } from "./store.ts";
 import { decodeTransaction } from "./transaction.ts";
 import { decodeFork, decodeStatement } from "./witness.ts";
@@ -32,19 +33,25 @@ const DERIVED = {
 const MAX_ROUNDS = 100;
 /** More says no more. */
 const MAX_FLAWS = 100;
+/** So many are judged in one step of the database. */
+const BATCH = 500;
 
-/** `empty` is a database with nothing in it, in memory, where the store is built anew. `progress` is told of each transaction. */
+/**
+ * `empty` is a database with nothing in it, in memory, where the store is built anew. `progress` is told of each transaction.
+ * `ahead` verifies signatures before they are looked at.
+ */
 export function verifyStore(
   database: Database,
   empty: Database,
   progress = (_done: number, _all: number) => {},
+  ahead: Ahead = NOTHING_AHEAD,
 ): Flaw[] {
   const flaws: Flaw[] = [];
   const note = (table: string, what: string) => {
     if (flaws.length < MAX_FLAWS) flaws.push({ table, what });
   };
-  const rebuilt = new Store(empty);
-  rebuilt.atomically(() => replay(database, rebuilt, note, progress));
+  const rebuilt = new Store(empty, undefined, ahead);
+  replay(database, rebuilt, note, progress);
   for (const [table, [columns, order]] of Object.entries(DERIVED)) {
     const sql = `SELECT ${columns} FROM ${table} ORDER BY ${order}`;
     compareRows(table, database.query(sql).iterate() as Rows, empty.query(sql).iterate() as Rows, note);
@@ -57,7 +64,13 @@ export function verifyStore(
   return flaws;
 }
 
-type Kept = { readonly name: string; readonly table: string; readonly tell: () => { status: string; why?: string } };
+interface Kept {
+  readonly name: string;
+  readonly table: string;
+  /** Null for what is none. */
+  readonly transaction: Uint8Array | null;
+  readonly tell: () => { status: string; why?: string };
+}
 
 /**
  * All that is here once more. Where two spend the same, it takes several rounds: a statement that comes last may decide for the other, and
@@ -70,14 +83,28 @@ function replay(database: Database, rebuilt: Store, note: Note, progress: (done:
   for (let isNew = true, round = 0; isNew; round++) {
     [isNew, refused] = [false, []];
     let done = 0;
-    for (const each of everything(database, rebuilt, round === 0 ? note : () => {})) {
+    const judgeOne = (each: Kept) => {
       if (round === 0) progress(Math.min(++done, count), count);
       const { status, why = "" } = each.tell();
       if (status === "refused") refused.push({ ...each, why });
       else if (status !== "known" && hasLosers && round < MAX_ROUNDS) isNew = true;
+    };
+    for (const batch of batches(everything(database, rebuilt, round === 0 ? note : () => {}))) {
+      const transactions = batch.flatMap(({ transaction }) => transaction ?? []);
+      rebuilt.inBulk(transactions, () => batch.forEach(judgeOne));
     }
   }
   for (const { table, name, why } of refused!) note(table, `${name} is refused: ${why}`);
+}
+
+function* batches(all: Iterable<Kept>): Generator<Kept[]> {
+  let batch: Kept[] = [];
+  for (const each of all) {
+    if (batch.push(each) < BATCH) continue;
+    yield batch;
+    batch = [];
+  }
+  yield batch;
 }
 
 /** Transactions, each after what it spends, and then what clouds said of them. */
@@ -101,13 +128,13 @@ function* everything(database: Database, rebuilt: Store, note: Note): Generator<
       const body = hash && (bodies.get(record, hash) as { readonly bytes: Uint8Array } | null);
       return rebuilt.accept(time, bytes, body?.bytes ?? null);
     };
-    yield { table: "transactions", name, tell };
+    yield { table: "transactions", name, transaction: bytes, tell };
   }
   const statements = database.query("SELECT bytes FROM statements UNION ALL SELECT bytes FROM forked_clouds").iterate();
   for (const { bytes } of statements as IterableIterator<{ bytes: Uint8Array }>) {
     const { block } = decodeStatement(bytes) ?? { block: decodeFork(bytes)?.other };
     const tell = () => rebuilt.acceptStatement(block?.time ?? 0, bytes);
-    yield { table: "statements", name: sha256(bytes).toHex(), tell };
+    yield { table: "statements", name: sha256(bytes).toHex(), transaction: null, tell };
   }
 }
 
