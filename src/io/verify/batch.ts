@@ -24,15 +24,23 @@ export function encodeBatch(number: number, transactions: readonly Uint8Array[])
 }
 
 /**
- * From the one after that which is being judged, and never behind: until the end, or until nothing of it is judged any more. So a
- * peer that sends what is never judged costs no more of this thread's time than of the other's.
+ * How far ahead of what is judged it begins, also when it was overtaken: nearer, it would soon be overtaken again, and verify what
+ * the other has begun to (both threads: 105 µs of CPU each transaction, 116 with none).
+ */
+export const LEAD = 8;
+
+/**
+ * Always ahead of what is being judged: until the end, or until nothing of it is judged any more. So a peer that sends what is
+ * never judged costs no more of this thread's time than of the other's.
  */
 export function verifyBatch(table: VerifiedTable, { number, bytes }: Batch): void {
   table.begun = number;
   const r = new Reader(bytes);
+  let from = 0;
   for (let at = 0; r.remaining > 0 && table.batch === number; at++) {
-    const next = r.fixed(r.u16());
-    if (at > table.judged) verifyOne(table, number, next);
+    const transaction = r.fixed(r.u16());
+    if (at < table.judged) from = table.judged + LEAD;
+    if (at >= from) verifyOne(table, number, transaction);
   }
 }
 

@@ -1,6 +1,6 @@
 /** What the verifying thread does with a batch. */
 import { expect, test } from "bun:test";
-import { encodeBatch, verifyBatch } from "../../../../src/io/verify/batch.ts";
+import { encodeBatch, LEAD, verifyBatch } from "../../../../src/io/verify/batch.ts";
 import { VerifiedTable } from "../../../../src/io/verify/table.ts";
 import { encodeTransaction, MAX_TRANSACTION_BYTES } from "../../../../src/overlay/dnetdb/transaction.ts";
 import { Owner, type Signed } from "../../../support/replicas.ts";
@@ -11,12 +11,23 @@ const bytesOf = (all: readonly Signed[]) => all.map(({ bytes }) => bytes);
 const isFound = (table: VerifiedTable, batch: number, { transaction }: Signed) =>
   transaction.signatures.every((signature) => table.has(batch, transaction.id, signature));
 
-test("it begins after the one that is being judged, and never works behind it", () => {
-  const table = new VerifiedTable();
-  table.batch = 3;
-  for (let i = 0; i < 5; i++) table.countJudged();
-  verifyBatch(table, encodeBatch(3, bytesOf(steps)));
-  expect(steps.map((step) => isFound(table, 3, step))).toEqual(steps.map((_, at) => at > 5));
+test("it begins some way ahead of what is being judged, also when it is overtaken, and never works behind it", () => {
+  const late = new VerifiedTable();
+  late.batch = 3;
+  for (let i = 0; i < 5; i++) late.countJudged();
+  verifyBatch(late, encodeBatch(3, bytesOf(steps)));
+  expect(steps.map((step) => isFound(late, 3, step))).toEqual(steps.map((_, at) => at >= 5 + LEAD));
+
+  class Overtaking extends VerifiedTable {
+    override put(...what: Parameters<VerifiedTable["put"]>): void {
+      super.put(...what);
+      while (this.judged < 3) this.countJudged();
+    }
+  }
+  const overtaken = new Overtaking();
+  overtaken.batch = 1;
+  verifyBatch(overtaken, encodeBatch(1, bytesOf(steps)));
+  expect(steps.map((step) => isFound(overtaken, 1, step))).toEqual(steps.map((_, at) => at === 0 || at >= 3 + LEAD));
 });
 
 test("a batch that is judged no more costs nothing, and one that ends in the midst ends there", () => {
@@ -33,7 +44,7 @@ test("a batch that is judged no more costs nothing, and one that ends in the mid
   }
   const ending = new EndsSoon();
   verifyBatch(ending, encodeBatch(1, bytesOf(steps)));
-  expect(steps.filter((step) => isFound(ending, 1, step))).toEqual(steps.slice(1, 7));
+  expect(steps.filter((step) => isFound(ending, 1, step))).toEqual(steps.slice(0, 7));
 });
 
 test("nothing but a signature that is its key's is found good, and each keeps its place whatever stands beside it", () => {
