@@ -23,7 +23,7 @@ import type { ConnectionSurroundings, Way } from "./connection-surroundings.ts";
 import { findPeer } from "./operations.ts";
 import type { Query, QueryOwner } from "./query.ts";
 import type { Reason } from "./reasons.ts";
-import { type PendingRequest, type Reply, type Requester, type SocketName } from "./requests.ts";
+import type { PendingRequest, Reply, Requester, SocketName } from "./requests.ts";
 import { SecurePayloads } from "./secure-payloads.ts";
 import type { Trace } from "./trace.ts";
 

@@ -13,7 +13,7 @@ import { type ConnectionSurroundings, mappedFor } from "./connection-surrounding
 import type { Agreed } from "./handshaker.ts";
 import { Holepuncher } from "./holepuncher.ts";
 import type { Reason } from "./reasons.ts";
-import { type PendingRequest, type Reply, type Requester, type SocketName } from "./requests.ts";
+import type { PendingRequest, Reply, Requester, SocketName } from "./requests.ts";
 import type { Trace } from "./trace.ts";
 
 /** A message makes four hops there and back, any of which may lose it. Differs: the reference has half that time. */
