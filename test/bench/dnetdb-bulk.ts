@@ -1,6 +1,8 @@
 /** A store that is filled as a sync fills it, beside SQLite that is told the same rows and nothing else: batches in turn. */
 import { Database } from "bun:sqlite";
+import { readFileSync } from "node:fs";
 import { openDnetDb, PRAGMAS } from "../../src/io/dnetdb-file.ts";
+import { BATCH, STEP } from "../../src/io/record-file.ts";
 import type { Store } from "../../src/overlay/dnetdb/store.ts";
 import { START } from "../support/replicas.ts";
 import { say } from "./benchmark.ts";
@@ -13,9 +15,12 @@ export interface Filled {
   readonly bare: Took;
 }
 
-/** In seconds. The processor's, which say more than the clock on a machine that has other things to do: of the thread that stores, and of all. */
+/** In seconds. On a machine that has other things to do the clock alone says little. */
 export interface Took {
   readonly clock: number;
+  /** While the thread that stores could have run, and others did. */
+  readonly waited: number;
+  /** Of the processor's: that thread's, and all. */
   readonly cpu: number;
   readonly allCpu: number;
 }
@@ -32,7 +37,7 @@ const ROWS = {
 const PARTS = 10;
 /** Batches that are written before they are timed, when whoever writes them is still. */
 const AT_ONCE = 20;
-const NOTHING: Took = { clock: 0, cpu: 0, allCpu: 0 };
+const NOTHING: Took = { clock: 0, waited: 0, cpu: 0, allCpu: 0 };
 
 /** Makes the file with that many transactions in it. Returns what each tenth of them took. */
 export async function fill(path: string, count: number): Promise<Filled[]> {
@@ -43,9 +48,7 @@ export async function fill(path: string, count: number): Promise<Filled[]> {
   let [ours, theirs, from, done] = [NOTHING, NOTHING, 0, 0];
   try {
     for await (const batches of written(count)) {
-      const ourTime = timed(() => {
-        for (const batch of batches) keep(file.store, batch);
-      });
+      const ourTime = timed(() => keep(file.store, batches));
       ours = sum(ours, ourTime);
       for (const { length } of batches) {
         const [after, upTo] = [done, done + length];
@@ -80,26 +83,48 @@ async function* written(count: number): AsyncGenerator<Written[][]> {
 }
 
 function timed(work: () => void): Took {
-  const [began, before, allBefore] = [performance.now(), process.threadCpuUsage(), process.cpuUsage()];
+  const [began, waitedBefore] = [performance.now(), waited()];
+  const [before, allBefore] = [process.threadCpuUsage(), process.cpuUsage()];
   work();
   const [cpu, allCpu] = [process.threadCpuUsage(before), process.cpuUsage(allBefore)].map(
     ({ user, system }) => (user + system) / 1e6,
   ) as [number, number];
-  return { clock: (performance.now() - began) / 1e3, cpu, allCpu };
+  return { clock: (performance.now() - began) / 1e3, waited: waited() - waitedBefore, cpu, allCpu };
+}
+
+/** Seconds of this thread in the queue for a core, since it began (Linux, Documentation/scheduler/sched-stats.rst). */
+function waited(): number {
+  const [, nanoseconds] = readFileSync("/proc/thread-self/schedstat", "utf8").split(" ");
+  return Number(nanoseconds) / 1e9;
 }
 
 export function sum(a: Took, b: Took): Took {
-  return { clock: a.clock + b.clock, cpu: a.cpu + b.cpu, allCpu: a.allCpu + b.allCpu };
+  return {
+    clock: a.clock + b.clock,
+    waited: a.waited + b.waited,
+    cpu: a.cpu + b.cpu,
+    allCpu: a.allCpu + b.allCpu,
+  };
 }
 
-function keep(store: Store, batch: readonly Written[]): void {
-  const transactions = batch.map(({ bytes }) => bytes);
-  store.inBulk(transactions, () => {
-    for (const { bytes, body } of batch) {
-      const verdict = store.accept(START, bytes, body);
-      if (verdict.status !== "accepted") throw new Error(`not accepted: ${JSON.stringify(verdict)}`);
-    }
-  });
+/** As a file is imported. */
+function keep(store: Store, batches: readonly (readonly Written[])[]): void {
+  for (let from = 0; from < batches.length; from += BATCH / STEP) {
+    const some = batches.slice(from, from + BATCH / STEP);
+    const transactions = some.flat().map(({ bytes }) => bytes);
+    store.inBulk(transactions, () => {
+      for (const step of some) {
+        store.atomically(() => {
+          for (const each of step) keepOne(store, each);
+        });
+      }
+    });
+  }
+}
+
+function keepOne(store: Store, { bytes, body }: Written): void {
+  const verdict = store.accept(START, bytes, body);
+  if (verdict.status !== "accepted") throw new Error(`not accepted: ${JSON.stringify(verdict)}`);
 }
 
 /** Only SQLite: the same tables and indices, the same settings. */

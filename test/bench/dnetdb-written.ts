@@ -1,10 +1,9 @@
 /** Records that a second thread writes. */
+import { STEP } from "../../src/io/record-file.ts";
 import { Owner, type Signed } from "../support/replicas.ts";
 
 /** Of each record. */
 export const MEMBERS = 10_000;
-/** As a frame of a sync has them. */
-const BATCH = 500;
 
 export type Written = Pick<Signed, "bytes" | "body">;
 
@@ -14,7 +13,7 @@ export function* batches(count: number): Generator<Written[]> {
   let done = 0;
   for (const { bytes, body } of written()) {
     batch.push({ bytes, body });
-    if (++done < count && batch.length < BATCH) continue;
+    if (++done < count && batch.length < STEP) continue;
     yield batch;
     if (done === count) return;
     batch = [];

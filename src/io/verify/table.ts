@@ -9,8 +9,8 @@
 import { sameBytes } from "../../base/bytes.ts";
 import type { Signature } from "../../overlay/dnetdb/transaction.ts";
 
-/** More than any honest frame of a sync has. Full: those that are left over are verified by whoever judges them. */
-const SLOTS = 2_048;
+/** More than a file has at once, or any honest frame of a sync. Full: those that are left over are verified by whoever judges them. */
+const SLOTS = 4_096;
 /** Where a signature may stand: so many slots from the one that its first bytes name. */
 const PROBES = 8;
 const ID_BYTES = 32;

@@ -65,20 +65,22 @@ export class Intake {
     const taken: Taken = { news: [], bodies: 0, isBodyMissing: false, isEarly: false, isFull: false, refused: 0 };
     const before = this.#store.bytesOf(record);
     const transactions = items.flatMap((item) => (item.kind === "transaction" ? [item.bytes] : []));
-    this.#store.inBulk(transactions, () => {
-      const isHere = items.length === 0 || this.#store.headOf(record) !== null;
-      const rest = isHere ? items : items.slice(this.#begin(time, record, items, taken));
-      let bytes = this.#store.bytesOf(record);
-      for (const item of rest) {
-        if (taken.refused > MAX_REFUSED) return;
-        const more = item.kind === "transaction" ? item.bytes.length + (item.body?.length ?? 0) : 0;
-        if (this.#admission.mayGrow(bytes, more)) this.#keep(time, record, item, taken);
-        else taken.isFull = true;
-        bytes += more;
-      }
-    });
+    this.#store.inBulk(transactions, () => this.#store.atomically(() => this.#takeAll(time, record, items, taken)));
     this.#admission.noteGrowth(this.#store.bytesOf(record) - before);
     return taken;
+  }
+
+  #takeAll(time: number, record: Uint8Array, items: readonly Item[], taken: Taken): void {
+    const isHere = items.length === 0 || this.#store.headOf(record) !== null;
+    const rest = isHere ? items : items.slice(this.#begin(time, record, items, taken));
+    let bytes = this.#store.bytesOf(record);
+    for (const item of rest) {
+      if (taken.refused > MAX_REFUSED) return;
+      const more = item.kind === "transaction" ? item.bytes.length + (item.body?.length ?? 0) : 0;
+      if (this.#admission.mayGrow(bytes, more)) this.#keep(time, record, item, taken);
+      else taken.isFull = true;
+      bytes += more;
+    }
   }
 
   #keep(time: number, record: Uint8Array, item: Item, taken: Taken): void {

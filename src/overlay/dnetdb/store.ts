@@ -146,11 +146,11 @@ export class Store implements Facts {
     return true;
   }
 
-  /** Many transactions as one step of the database. These are accepted in it, in that order: their signatures may be verified ahead. */
+  /** In `work` these are accepted, in that order, in one step of the database or in several: their signatures may be verified ahead. */
   inBulk<Result>(transactions: readonly Uint8Array[], work: () => Result): Result {
     this.#ahead.begin(transactions);
     try {
-      return this.atomically(work);
+      return work();
     } finally {
       this.#ahead.end();
     }

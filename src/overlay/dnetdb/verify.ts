@@ -91,7 +91,7 @@ function replay(database: Database, rebuilt: Store, note: Note, progress: (done:
     };
     for (const batch of batches(everything(database, rebuilt, round === 0 ? note : () => {}))) {
       const transactions = batch.flatMap(({ transaction }) => transaction ?? []);
-      rebuilt.inBulk(transactions, () => batch.forEach(judgeOne));
+      rebuilt.inBulk(transactions, () => rebuilt.atomically(() => batch.forEach(judgeOne)));
     }
   }
   for (const { table, name, why } of refused!) note(table, `${name} is refused: ${why}`);
