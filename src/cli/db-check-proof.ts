@@ -1,3 +1,4 @@
+import { sameBytes } from "../base/bytes.ts";
 import { DnetError } from "../base/error.ts";
 import { command } from "./command.ts";
 import { stateOptions } from "./dnetdb-options.ts";
@@ -10,6 +11,12 @@ export const dbCheckProof = command({
   arguments: [{ name: "FILE", complete: "file" }],
   options: {
     key: { type: "string", placeholder: "KEY", description: "the cloud's public key, as dnet ovx show prints it" },
+    since: {
+      type: "string",
+      placeholder: "FILE",
+      complete: "file",
+      description: "the earlier proof that it has to go on from",
+    },
     ...stateOptions,
   },
   async run({ positionals: [path = ""], values }, context) {
@@ -20,7 +27,10 @@ export const dbCheckProof = command({
     const { badOption } = await import("./option-values.ts");
     const key = values.key === undefined ? null : parsePublicKey(values.key);
     if (values.key !== undefined && !key) throw badOption("key", values.key, "a cloud's public key", "KEY");
-    const proof = decodeProof(await readText(path, MAX_PROOF_TEXT, context));
+    const read = async (file: string) => decodeProof(await readText(file, MAX_PROOF_TEXT, context));
+    const proof = await read(path);
+    const before = values.since === undefined ? null : (await read(values.since)).statement.block;
+    if (before && !(proof.earlier && sameBytes(proof.earlier.block.id, before.id))) throw notSince(before.height);
     const { block } = proof.statement;
     const found = formatPublicKey(block.key);
     if (key && formatPublicKey(key) !== found)
@@ -35,6 +45,13 @@ export const dbCheckProof = command({
     context.terminal.stdout.write(values.json ? `${JSON.stringify(facts)}\n` : proofText(proof));
   },
 });
+
+function notSince(height: number): DnetError {
+  const why = `it does not say that the cloud's log begins as in block ${height}, which the earlier proof is of`;
+  return new DnetError("PROOF_REFUSED", `this proves nothing: ${why}`, {
+    hint: "have it made by dnet db prove --since with that earlier proof",
+  });
+}
 
 function wrongKey(why: string, hint: string): DnetError {
   return new DnetError("PROOF_REFUSED", `this proves nothing: ${why}`, { hint });

@@ -11,6 +11,7 @@ import { isoMoment, momentText } from "./moments.ts";
 
 export function proofText(proof: Proof): string {
   const { transaction, script, signers, record, member, address } = partsOf(proof);
+  const { earlier } = proof;
   const { block, position } = proof.statement;
   const later = proof.transactions.length - 1;
   return rowsText([
@@ -26,11 +27,13 @@ export function proofText(proof: Proof): string {
       `${momentText(block.time)}, in block ${block.height}${later > 0 ? `, ${counted(later, "step")} later` : ""}`,
     ],
     ["place", `${position} of ${block.size} in its log`],
+    ["the log", earlier && `begins as in block ${earlier.block.height}, ${momentText(earlier.block.time)}`],
   ]);
 }
 
 export function proofFacts(proof: Proof): object {
   const { transaction, script, signers, record, member, address } = partsOf(proof);
+  const { earlier } = proof;
   const { block, position } = proof.statement;
   return {
     transaction: formatId(transaction.id),
@@ -46,6 +49,7 @@ export function proofFacts(proof: Proof): object {
     acceptedAt: isoMoment(block.time),
     laterSteps: proof.transactions.length - 1,
     block: { height: block.height, size: block.size, position },
+    earlier: earlier && { height: earlier.block.height, size: earlier.block.size, time: isoMoment(earlier.block.time) },
   };
 }
 

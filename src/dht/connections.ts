@@ -325,8 +325,15 @@ export class Connections {
 
   /** Nothing comes by its path: who called calls again, and who was called sees to it that it can be. */
   #lost(now: number, connection: Connection): void {
-    if (!connection.isInitiator) for (const { announcer } of this.#servers.values()) announcer.check(now);
-    else if (!this.#dials.has(connection) && !this.#queued.has(connection)) this.#dial(now, connection);
+    if (!connection.isInitiator) {
+      for (const { announcer } of this.#servers.values()) announcer.check(now);
+      return;
+    }
+    const dial = this.#dials.get(connection);
+    if (this.#queued.has(connection) || (dial && !dial.isStuck(now))) return;
+    dial?.cancel(now);
+    this.#dials.delete(connection);
+    this.#dial(now, connection);
   }
 
   /** Asked of what comes by another socket than the stream's: before there is a path of all. True rejects. */

@@ -72,6 +72,11 @@ export class Connector implements Requester {
     return !this.#handshaker.isDone;
   }
 
+  /** Whether it has asked something that is not answered yet. */
+  get isAsking(): boolean {
+    return this.isShaking || (this.#rounds?.isAsking ?? false);
+  }
+
   /** What both agreed on; null before that. */
   get agreed(): Agreed | null {
     return this.#agreed;
@@ -149,11 +154,11 @@ export class Connector implements Requester {
       this.#giveUpAt = now + WAIT_MS;
       return;
     }
-    const { localConnection, fastOpen, remotePublicKey, relayThrough } = this.#options;
+    const { localConnection, fastOpen, remotePublicKey, relayThrough, repeatMs } = this.#options;
     if (localConnection) this.#ip6 = Ip6Probes.start(now, this.#around, payload.addresses6);
     if (localConnection && client.host === server.host) this.#tryLan(now, payload);
     const isCarried = (payload.relayThrough ?? relayThrough) !== null;
-    const rounds = { agreed, target: blake2b256(remotePublicKey), fastOpen, isRelayed: isCarried };
+    const rounds = { agreed, target: blake2b256(remotePublicKey), fastOpen, isRelayed: isCarried, repeatMs };
     this.#rounds = new PunchRounds(now, rounds, this.#around, this.#trace, (at, reason) =>
       this.#notPunched(at, reason),
     );

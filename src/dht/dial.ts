@@ -14,9 +14,14 @@ import { Connector, type ConnectorOptions } from "./connector.ts";
 import type { Agreed } from "./handshaker.ts";
 import type { Reason } from "./reasons.ts";
 import { Relaying } from "./relaying.ts";
-import type { SocketName } from "./requests.ts";
+import { type SocketName, TIMEOUT_MS } from "./requests.ts";
 
-export interface DialOptions extends Omit<ConnectorOptions, "streamId" | "relayThrough"> {
+/** What was not answered for so long may have been asked by a way that was lost meanwhile, or of one who has moved again. */
+const STUCK_MS = 2_000;
+/** While a stream waits, what is not answered is asked again after two of its round trips, but not before. */
+const LEAST_REPEAT_MS = 300;
+
+export interface DialOptions extends Omit<ConnectorOptions, "streamId" | "relayThrough" | "repeatMs"> {
   /** The key of a relay that may join us, unless the server names one of its own; 32 bytes. */
   readonly relayThrough: Uint8Array | null;
 }
@@ -33,6 +38,7 @@ export class Dial implements Seeker {
   readonly #connection: Connection;
   readonly #options: DialOptions;
   readonly #around: DialSurroundings;
+  #begunAt = Infinity;
   #connector: Connector | null = null;
   #hasAgreed = false;
   #relaying: Relaying | null = null;
@@ -56,15 +62,24 @@ export class Dial implements Seeker {
     return this.#connector?.isDone ?? false;
   }
 
+  /** Whether another one would do better. */
+  isStuck(now: number): boolean {
+    return now - this.#begunAt >= STUCK_MS && (this.#connector?.isAsking ?? false);
+  }
+
   /** Its turn has come. */
   begin(now: number): void {
+    this.#begunAt = now;
     const { remotePublicKey, relayThrough } = this.#options;
     const isSensible = relayThrough && !sameBytes(relayThrough, remotePublicKey);
     const through = isSensible ? { publicKey: relayThrough, token: this.#around.random.bytes(32) } : null;
     if (through) this.#relayBy(now, through, true);
     const isTold = this.#options.relayAddresses.length > 0;
     const relayAddresses = isTold ? this.#options.relayAddresses : this.#around.knownRelays(remotePublicKey);
-    const options = { ...this.#options, relayAddresses, streamId: this.#connection.stream.id, relayThrough: through };
+    const { stream, hasPath } = this.#connection;
+    const soonMs = Math.min(Math.max(LEAST_REPEAT_MS, 2 * stream.stats.rttMs), TIMEOUT_MS);
+    const repeatMs = hasPath ? soonMs : TIMEOUT_MS;
+    const options = { ...this.#options, relayAddresses, streamId: stream.id, relayThrough: through, repeatMs };
     const connector = new Connector(now, options, this.#around, this.#connection.trace, {
       agreed: (at, agreed) => this.#agreed(at, agreed),
       connected: (at, way) => {

@@ -23,13 +23,15 @@ import type { ConnectionSurroundings, Way } from "./connection-surroundings.ts";
 import { findPeer } from "./operations.ts";
 import type { Query, QueryOwner } from "./query.ts";
 import type { Reason } from "./reasons.ts";
-import { type PendingRequest, type Reply, type Requester, type SocketName, TIMEOUT_MS } from "./requests.ts";
+import type { PendingRequest, Reply, Requester, SocketName } from "./requests.ts";
 import { SecurePayloads } from "./secure-payloads.ts";
 import type { Trace } from "./trace.ts";
 
 /** Handshakes under way at once; one more when relays were known beforehand. */
 const MAX_HANDSHAKES = 2;
 const FIND_RETRIES = 3;
+/** How long a node has to bring the server's answer. */
+const ANSWER_MS = 4_000;
 /** Nodes that are tried, and the time that takes. Full: it failed. Nodes that say they know the server and do not could go on for ever. */
 const MAX_TRIED = 32;
 const LONGEST_MS = 30_000;
@@ -52,6 +54,8 @@ export interface HandshakerOptions {
   readonly streamId: number;
   /** The relay that we would be joined by, unless the server names one. */
   readonly relayThrough: RelayThrough | null;
+  /** What is not answered is asked again after so long. */
+  readonly repeatMs: number;
 }
 
 /** The handshake that succeeded. */
@@ -191,6 +195,7 @@ export class Handshaker implements Requester, QueryOwner {
   #try(now: number, to: Address): void {
     this.#tried.push(to);
     this.#trace.note(now, "ask", to);
+    const { repeatMs } = this.#options;
     const words = { mode: MODE.fromClient, noise: this.#makeHello(), peerAddress: null, relayAddress: null };
     const outgoing = {
       to,
@@ -199,7 +204,8 @@ export class Handshaker implements Requester, QueryOwner {
       target: this.#target,
       value: encodeRelayedHandshake(words),
       socket: this.#around.mainSocket(), // the stream may have to go on by the same
-      timeoutMs: TIMEOUT_MS,
+      timeoutMs: repeatMs,
+      retries: Math.ceil(ANSWER_MS / repeatMs) - 1,
     };
     this.#pending.set(this.#around.requests.start(now, outgoing, this), { socket: outgoing.socket, to });
   }

@@ -5,7 +5,7 @@
  * Differs: there is a gate before any key agreement, a bound on connections that are being made, and a memory for handshakes: one that
  * is sent again long after it was dealt with does nothing, where the reference would connect once more.
  */
-import type { Address } from "../base/address.ts";
+import { type Address, sameAddress } from "../base/address.ts";
 import { BoundedMap } from "../base/bounded-map.ts";
 import { prefix24 } from "../base/ip4.ts";
 import { type KeyPair, keyPairFromSeed } from "../crypto/ed25519.ts";
@@ -23,7 +23,7 @@ import {
   type RelayThrough,
   type UdxOffer,
 } from "../wire/noise-payload.ts";
-import { RELAYS } from "./announcer.ts";
+import { RELAYS, type ServerRelay } from "./announcer.ts";
 import {
   Call,
   type Caller,
@@ -188,7 +188,7 @@ export class Listener implements CallOwner {
     const streamId = error === PAYLOAD_ERROR.none ? this.#around.streamFor(remotePublicKey, payload.udx!) : 0;
     const { relayThrough: publicKey } = this.#options;
     const relayThrough = publicKey && { publicKey, token: this.#around.random.bytes(32) };
-    const answer = noise.send(this.#answerPayload(id, error, streamId, relayThrough, from.client, payload));
+    const answer = noise.send(this.#answerPayload(id, error, streamId, relayThrough, from, payload));
     if (!answer || !noise.session) return null;
     const parts = { id, streamId, payload, session: noise.session, answer, from, relayThrough };
     const call = new Call(now, parts, this.#options, this.#around, this);
@@ -227,11 +227,11 @@ export class Listener implements CallOwner {
     error: number,
     streamId: number,
     relayThrough: RelayThrough | null,
-    client: Address,
+    { client, request }: Caller,
     theirs: NoisePayload,
   ): Uint8Array {
     const own = this.#around.publicAddress() ?? mappedFor(client.host, this.#around);
-    const relays = this.#around.relays();
+    const relays = this.#relaysSeenBy(request);
     const relayAddresses = [...(own ? [own] : []), ...relays.map(({ relayAddress }) => relayAddress)].slice(0, RELAYS);
     const locals = this.#options.sharesLocalAddresses ? this.#around.localAddresses() : [];
     const isByIp6 = this.#options.sharesLocalAddresses && theirs.addresses6.length > 0; // a HyperDHT has no use for it
@@ -246,6 +246,14 @@ export class Listener implements CallOwner {
       relayThrough,
       relayAddresses: relayAddresses.length > 0 ? relayAddresses : null,
     });
+  }
+
+  /** The nodes that lead to us; the one that it came through is the first, and is held to see us as it says, whatever it did before. */
+  #relaysSeenBy({ from, to }: RelayedRequest): readonly ServerRelay[] {
+    const relays = this.#around.relays();
+    if (!this.#around.isRelay(from)) return relays;
+    const others = relays.filter(({ relayAddress }) => !sameAddress(relayAddress, from));
+    return [{ relayAddress: from, peerAddress: to }, ...others].slice(0, RELAYS);
   }
 
   #retire(call: Call): void {

@@ -13,11 +13,11 @@ import { type ConnectionSurroundings, mappedFor } from "./connection-surrounding
 import type { Agreed } from "./handshaker.ts";
 import { Holepuncher } from "./holepuncher.ts";
 import type { Reason } from "./reasons.ts";
-import { type PendingRequest, type Reply, type Requester, type SocketName, TIMEOUT_MS } from "./requests.ts";
+import type { PendingRequest, Reply, Requester, SocketName } from "./requests.ts";
 import type { Trace } from "./trace.ts";
 
-/** A message makes four hops there and back, any of which may lose it. Differs: the reference asks four times. */
-const RETRIES = 7;
+/** A message makes four hops there and back, any of which may lose it. Differs: the reference has half that time. */
+const ANSWER_MS = 8_000;
 /** A peer that does not know its NAT yet is asked again after this. */
 const UNKNOWN_WAIT_MS = 1_000;
 /** While a relay carries the stream, a side that has enough to do is asked again after this, and up to as much more. */
@@ -31,6 +31,8 @@ export interface PunchRoundsOptions {
   readonly fastOpen: boolean;
   /** Whether a relay carries the stream meanwhile, or will: then both sides have time. */
   readonly isRelayed: boolean;
+  /** What is not answered is asked again after so long. */
+  readonly repeatMs: number;
 }
 
 /** What one round says; the rest is told of every round, or of none. */
@@ -78,6 +80,11 @@ export class PunchRounds implements Requester {
     this.#puncher = new Holepuncher(now, around, { isInitiator: true, mapped, onExhausted });
     if (options.fastOpen) this.#probe();
     this.#probeRound(now, { isFirst: true });
+  }
+
+  /** Whether the server has yet to answer. */
+  get isAsking(): boolean {
+    return this.#pending !== null;
   }
 
   has(socket: SocketName): boolean {
@@ -197,7 +204,7 @@ export class PunchRounds implements Requester {
   }
 
   #send(now: number, words: Words, heard: Heard): void {
-    const { agreed, target } = this.#options;
+    const { agreed, target, repeatMs } = this.#options;
     const { to, peerAddress, remoteAddress = null, punching = false, token = null, error = PAYLOAD_ERROR.none } = words;
     const { nat, socket } = this.#puncher;
     const isAbort = error !== PAYLOAD_ERROR.none;
@@ -220,8 +227,8 @@ export class PunchRounds implements Requester {
       target,
       value: encodeRelayedHolepunch({ mode: MODE.fromClient, id, payload, peerAddress }),
       socket,
-      retries: RETRIES,
-      timeoutMs: TIMEOUT_MS,
+      retries: Math.ceil(ANSWER_MS / repeatMs) - 1,
+      timeoutMs: repeatMs,
     };
     this.#pending = { request: this.#around.requests.start(now, outgoing, this), to, heard };
   }

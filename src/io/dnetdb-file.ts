@@ -8,6 +8,7 @@ import { DnetError } from "../base/error.ts";
 import { STORE_ID_BYTES, Store } from "../overlay/dnetdb/store.ts";
 import { type Flaw, verifyStore } from "../overlay/dnetdb/verify.ts";
 import { systemRandom } from "./entropy.ts";
+import { VerifyAhead } from "./verify/ahead.ts";
 
 /** What a connection is set to. */
 export const PRAGMAS = [
@@ -43,15 +44,19 @@ export function openDnetDb(path: string): DnetDbFile {
     const flaw = statSync(path).size <= CHECKED_BYTES ? flawOf(database) : null;
     if (flaw !== null) throw damaged(path, flaw);
     const emptyDatabase = () => new Database(":memory:");
-    const store = new Store(database, systemRandom.bytes(STORE_ID_BYTES));
+    const ahead = new VerifyAhead();
+    const store = new Store(database, systemRandom.bytes(STORE_ID_BYTES), ahead);
     return {
       store,
       verify(progress) {
         const flaw = flawOf(database);
-        return flaw === null ? verifyStore(database, emptyDatabase(), progress) : [{ table: "file", what: flaw }];
+        return flaw === null
+          ? verifyStore(database, emptyDatabase(), progress, ahead)
+          : [{ table: "file", what: flaw }];
       },
       emptyDatabase,
       close() {
+        ahead.close();
         store.close();
         database.close();
       },

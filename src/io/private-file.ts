@@ -45,7 +45,7 @@ function write<Result>(path: string, text: string, put?: (unfinished: string) =>
   try {
     return writeWhole(path, text, 0o600, put);
   } catch (cause) {
-    throw refused(path, `cannot be written: ${(cause as Error).message}`, "a path that you may write to", cause);
+    throw refused(path, `cannot be written: ${reasonOf(cause)}`, "a path that you may write to", cause);
   }
 }
 
@@ -54,10 +54,14 @@ function open(path: string): number | null {
     // A pipe that nobody writes to would keep us waiting.
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === "ENOENT") return null;
-    throw refused(path, `cannot be opened: ${message}`, "a path that you may read", cause);
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw refused(path, `cannot be opened: ${reasonOf(cause)}`, "a path that you may read", cause);
   }
+}
+
+/** What the system says, without the call and the name, which may be of a file that was never to be seen: "EACCES: permission denied". */
+function reasonOf(cause: unknown): string {
+  return (cause as Error).message.split(",", 1)[0]!;
 }
 
 function refused(path: string, flaw: string, hint: string, cause?: unknown): DnetError {

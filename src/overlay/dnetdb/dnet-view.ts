@@ -124,7 +124,7 @@ export function storeAt(store: Store, record: Uint8Array, moment: number, empty:
       const { script } = outputs[0]!;
       if (time > moment) continue; // a join may be late, and the owner's next step before it
       if (script.op === "OP_DNET_OVX") ovxs.set(script.ovx.toHex(), script.ovx);
-      past.accept(time, bytes, bodyHash && store.body(bodyHash));
+      past.accept(time, bytes, bodyHash && store.body(id, bodyHash));
     }
   };
   past.atomically(() => {

@@ -35,7 +35,7 @@ export interface RivalParts {
   readonly state: State;
   readonly witnesses: Witnesses;
   readonly facts: Facts;
-  readonly body: (hash: Uint8Array) => Uint8Array | null;
+  readonly body: (record: Uint8Array, hash: Uint8Array) => Uint8Array | null;
 }
 
 export class Rivals {
@@ -189,9 +189,9 @@ export class Rivals {
     if (isHeard) witnesses.dropUnknown(branch[0]!.record);
   }
 
-  #read({ bytes }: Row): { transaction: Transaction; body: Uint8Array | null } {
+  #read({ record, bytes }: Row): { transaction: Transaction; body: Uint8Array | null } {
     const transaction = decodeTransaction(bytes) as Transaction;
-    return { transaction, body: transaction.bodyHash && this.#parts.body(transaction.bodyHash) };
+    return { transaction, body: transaction.bodyHash && this.#parts.body(record, transaction.bodyHash) };
   }
 }
 

@@ -191,17 +191,19 @@ export class State {
     this.#sql.run("DELETE FROM ovx_keys WHERE ovx = ? AND step = ?", record, step);
   }
 
-  /** `script` and `body` are the transaction's; it stands at `height` of its record from now on. */
-  apply(transaction: Transaction, body: Uint8Array | null, height: number, sequence: number): void {
+  /** `body` is the transaction's; it stands at `height` of its record from now on, which takes `bytes` more by it. */
+  apply(transaction: Transaction, body: Uint8Array | null, height: number, sequence: number, bytes = 0): void {
     const { id, input, outputs } = transaction;
     const { script } = outputs[0]!;
     const record = recordOf(script);
     if (!record) return;
-    if (isCreation(script.op)) this.#begin(record, script, body, id, sequence);
-    else if (script.op === "OP_DNET_JOIN") this.note(record, id, sequence);
-    else {
-      const sql = "UPDATE records SET head = ?, height = ?, changed = ? WHERE id = ?";
-      this.#sql.run(sql, id, height, sequence, record);
+    if (isCreation(script.op)) this.#begin(record, script, body, id, sequence, bytes);
+    else if (script.op === "OP_DNET_JOIN") {
+      this.note(record, id, sequence);
+      this.grow(record, bytes);
+    } else {
+      const sql = "UPDATE records SET head = ?, height = ?, changed = ?, bytes = bytes + ? WHERE id = ?";
+      this.#sql.run(sql, id, height, sequence, bytes, record);
     }
     this.#mean(script, id, input?.transaction ?? null, height);
   }
@@ -229,15 +231,22 @@ export class State {
       this.#sql.run(`DELETE FROM ${table} WHERE ${column} = ?`, record);
   }
 
-  #begin(record: Uint8Array, script: Script, body: Uint8Array | null, head: Uint8Array, sequence: number): void {
+  #begin(
+    record: Uint8Array,
+    script: Script,
+    body: Uint8Array | null,
+    head: Uint8Array,
+    sequence: number,
+    bytes: number,
+  ): void {
     const { op, lock, name } = script as Script<"OP_DNET_CREATE" | "OP_OVX_CREATE">;
     const isDnet = isOfDnet(op);
     const range4 = isDnet && name !== null && body ? rangeOf(body) : null;
     const owner = lockBytes(lock);
     const values = [record, name, isDnet ? 1 : 0, owner, owner, head, range4 && formatPrefix(range4)] as const;
     const sql =
-      "INSERT INTO records (id, name, is_dnet, lock, begun_by, head, range, height, epoch, is_closed, digest, changed, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, 0)";
-    this.#sql.run(sql, ...values, new Uint8Array(DIGEST_BYTES), sequence);
+      "INSERT INTO records (id, name, is_dnet, lock, begun_by, head, range, height, epoch, is_closed, digest, changed, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, ?)";
+    this.#sql.run(sql, ...values, new Uint8Array(DIGEST_BYTES), sequence, bytes);
   }
 
   #mean(script: Script, id: Uint8Array, parent: Uint8Array | null, height: number): void {
@@ -246,10 +255,10 @@ export class State {
       case "OP_DNET_NODE": {
         const { dnet, slot, member } = script;
         const insert = "INSERT INTO slots VALUES (?, ?, ?, NULL, ?)";
-        return sql.run(insert, dnet, operand("slot", slot), operand("member", member), id);
+        return void sql.run(insert, dnet, operand("slot", slot), operand("member", member), id);
       }
       case "OP_DNET_INVITE":
-        return sql.run(
+        return void sql.run(
           "INSERT INTO slots VALUES (?, ?, NULL, ?, ?)",
           script.dnet,
           operand("slot", script.slot),
@@ -259,21 +268,28 @@ export class State {
       case "OP_DNET_JOIN": {
         // Where the owner has taken the address back, whoever joins late joins nothing: in the record's order the removal came after.
         const set = "UPDATE slots SET member = ?, set_by = ? WHERE dnet = ? AND slot = ? AND invitation = ?";
-        return sql.run(set, operand("member", script.member), id, script.dnet, operand("slot", script.slot), parent);
+        return void sql.run(
+          set,
+          operand("member", script.member),
+          id,
+          script.dnet,
+          operand("slot", script.slot),
+          parent,
+        );
       }
       case "OP_DNET_NODE_REMOVE":
-        return sql.run("DELETE FROM slots WHERE dnet = ? AND slot = ?", script.dnet, operand("slot", script.slot));
+        return void sql.run("DELETE FROM slots WHERE dnet = ? AND slot = ?", script.dnet, operand("slot", script.slot));
       case "OP_DNET_OVX":
-        return sql.run("INSERT INTO attachments VALUES (?, ?, ?, NULL, ?)", script.dnet, script.ovx, height, id);
+        return void sql.run("INSERT INTO attachments VALUES (?, ?, ?, NULL, ?)", script.dnet, script.ovx, height, id);
       case "OP_DNET_OVX_REMOVE": {
         const set = "UPDATE attachments SET until = ? WHERE dnet = ? AND ovx = ? AND until IS NULL";
-        return sql.run(set, height, script.dnet, script.ovx);
+        return void sql.run(set, height, script.dnet, script.ovx);
       }
       case "OP_DNET_KEY":
         sql.run("UPDATE records SET epoch = ? WHERE id = ?", script.epoch, script.dnet);
         return this.#set(script.dnet, script.op, id);
       case "OP_DNET_TRANSFER":
-        return sql.run("UPDATE records SET lock = ? WHERE id = ?", lockBytes(script.lock), script.dnet);
+        return void sql.run("UPDATE records SET lock = ? WHERE id = ?", lockBytes(script.lock), script.dnet);
       case "OP_DNET_CREATE":
       case "OP_DNET_POLICY":
         return this.#set(script.dnet, script.op, id);
@@ -284,13 +300,13 @@ export class State {
       case "OP_OVX_AUTH": {
         const { ovx, dnet, expiresAt, quotaBytes } = script;
         const insert = "INSERT OR REPLACE INTO authorisations VALUES (?, ?, ?, ?, ?)";
-        return sql.run(insert, ovx, dnet, expiresAt, quotaBytes, id);
+        return void sql.run(insert, ovx, dnet, expiresAt, quotaBytes, id);
       }
       case "OP_OVX_REVOKE":
-        return sql.run("DELETE FROM authorisations WHERE ovx = ? AND dnet = ?", script.ovx, script.dnet);
+        return void sql.run("DELETE FROM authorisations WHERE ovx = ? AND dnet = ?", script.ovx, script.dnet);
       case "OP_DNET_CLOSE":
       case "OP_OVX_CLOSE":
-        return sql.run("UPDATE records SET is_closed = 1 WHERE id = ?", recordOf(script));
+        return void sql.run("UPDATE records SET is_closed = 1 WHERE id = ?", recordOf(script));
     }
   }
 

@@ -8,6 +8,7 @@ import { BoundedMap } from "../../base/bounded-map.ts";
 import { sameBytes } from "../../base/bytes.ts";
 import type { KeyPair } from "../../crypto/ed25519.ts";
 import { sha256 } from "../../crypto/sha256.ts";
+import { type Ahead, NOTHING_AHEAD } from "./ahead.ts";
 import { CloudLog } from "./cloud-log.ts";
 import { MAX_BODY_BYTES } from "./contents.ts";
 import type { Lock } from "./lock.ts";
@@ -68,6 +69,7 @@ export class Store implements Facts {
   readonly #sql: Sql;
   readonly #places: Places;
   readonly #rivals: Rivals;
+  readonly #ahead: Ahead;
   readonly #waiting = new Waiting();
   /**
    * What breaks a rule, and was not kept as evidence for want of room: to see that may take as long as the chain is, and anyone can send it
@@ -81,7 +83,13 @@ export class Store implements Facts {
    * Makes the tables where there are none; `newId` names a store that is made now, `maxLosers` is for one that is built anew from another.
    * Throws DnetError for one of a later version.
    */
-  constructor(database: Database, newId: Uint8Array = new Uint8Array(STORE_ID_BYTES), maxLosers = MAX_LOSERS) {
+  constructor(
+    database: Database,
+    newId: Uint8Array = new Uint8Array(STORE_ID_BYTES),
+    ahead: Ahead = NOTHING_AHEAD,
+    maxLosers = MAX_LOSERS,
+  ) {
+    this.#ahead = ahead;
     this.#sql = new Sql(database);
     migrate(database, this.#sql);
     this.state = new State(this.#sql);
@@ -90,7 +98,7 @@ export class Store implements Facts {
     this.witnesses = new Witnesses(this.#sql, this.state, next, (record) => this.#rivals.settle(record));
     this.log = new CloudLog(this.#sql, this.witnesses);
     const { state, witnesses } = this;
-    const body = (hash: Uint8Array) => this.body(hash);
+    const body = (record: Uint8Array, hash: Uint8Array) => this.body(record, hash);
     const parts = { sql: this.#sql, places: this.#places, state, witnesses, facts: this, body };
     this.#rivals = new Rivals(parts, maxLosers);
     if (!this.#sql.has("SELECT 1 FROM identity")) this.#sql.run("INSERT INTO identity VALUES (?)", newId);
@@ -106,11 +114,14 @@ export class Store implements Facts {
     return this.#places.sequence;
   }
 
-  /** `now`: ms since 1970. `body`: what the transaction has beside the chain; null when it has none, or that is not at hand. */
-  accept(now: number, bytes: Uint8Array, body: Uint8Array | null): Verdict {
-    const transaction = decodeTransaction(bytes);
+  /**
+   * `now`: ms since 1970. `body`: what the transaction has beside the chain; null when it has none, or that is not at hand. `transaction`:
+   * what the bytes say, for whoever has read them already.
+   */
+  accept(now: number, bytes: Uint8Array, body: Uint8Array | null, transaction = decodeTransaction(bytes)): Verdict {
     if (!transaction) return { status: "refused", id: null, why: "MALFORMED" };
     const { id } = transaction;
+    const isVerified = !("version" in transaction) && this.#ahead.take(transaction);
     const isKnown = this.#sql.has("SELECT 1 FROM transactions WHERE id = ?", id);
     if ("version" in transaction) return isKnown ? { status: "known", id } : this.#keepLater(id, bytes);
     const { bodyHash } = transaction;
@@ -119,16 +130,16 @@ export class Store implements Facts {
       if (body && isBody) this.#keepLateBody(this.#places.row(id)!, bodyHash!, body);
       return { status: "known", id };
     }
-    const why = isBody ? judge(transaction, body, this, now) : "WRONG_HASH";
-    if (why === "SPENT_INPUT") return this.#contend(now, transaction, bytes, body);
-    if (why === "UNKNOWN_INPUT") return this.#letWait(now, transaction, bytes);
+    const why = isBody ? judge(transaction, body, this, now, isVerified) : "WRONG_HASH";
+    if (why === "SPENT_INPUT") return this.#contend(now, transaction, bytes, body, isVerified);
+    if (why === "UNKNOWN_INPUT") return this.#letWait(now, transaction, bytes, isVerified);
     if (why) return { status: "refused", id, why };
     this.#within(() => {
       const place = this.#places.placeOf(transaction);
       this.#places.insert(transaction, bytes, place, Standing.stands);
       this.state.hear(transaction);
-      this.state.apply(transaction, body, place.height, this.sequence);
-      this.state.grow(place.record, bytes.length + (body ? this.#keepBody(bodyHash!, body) : 0));
+      const more = bytes.length + (body ? this.#keepBody(place.record, bodyHash!, body) : 0);
+      this.state.apply(transaction, body, place.height, this.sequence, more);
     });
     this.#newest = transaction;
     return { status: "accepted", id };
@@ -157,9 +168,19 @@ export class Store implements Facts {
     if (body.length > MAX_BODY_BYTES) return false;
     const hash = sha256(body);
     const sql = `SELECT 1 FROM transactions WHERE id IN (${IN_USE}) AND body = ?`;
-    if (!this.#sql.has(sql, record, record, record, record, hash) || this.body(hash)) return false;
+    if (!this.#sql.has(sql, record, record, record, record, hash) || this.body(record, hash)) return false;
     this.#keepBodyOf(record, hash, body);
     return true;
+  }
+
+  /** In `work` these are accepted, in that order, in one step of the database or in several: their signatures may be verified ahead. */
+  inBulk<Result>(transactions: readonly Uint8Array[], work: () => Result): Result {
+    this.#ahead.begin(transactions);
+    try {
+      return work();
+    } finally {
+      this.#ahead.end();
+    }
   }
 
   /** Many steps of the database as one: much faster, and all or nothing. */
@@ -190,8 +211,9 @@ export class Store implements Facts {
     return this.transaction(id) !== null || this.#waiting.has(id);
   }
 
-  body(hash: Uint8Array): Uint8Array | null {
-    return this.#sql.get<{ bytes: Uint8Array }>("SELECT bytes FROM bodies WHERE hash = ?", hash)?.bytes ?? null;
+  body(record: Uint8Array, hash: Uint8Array): Uint8Array | null {
+    const sql = "SELECT bytes FROM bodies WHERE record = ? AND hash = ?";
+    return this.#sql.get<{ bytes: Uint8Array }>(sql, record, hash)?.bytes ?? null;
   }
 
   /** In the record's order: its mint, then each step, and right after an invitation whoever joined by it. */
@@ -230,7 +252,7 @@ export class Store implements Facts {
 
   /** Hashes of bodies that say what is so now, and are not here. */
   missingBodies(record: Uint8Array, limit: number): Uint8Array[] {
-    const sql = `SELECT body FROM transactions WHERE id IN (${IN_USE}) AND body IS NOT NULL AND body NOT IN (SELECT hash FROM bodies) LIMIT ?`;
+    const sql = `SELECT body FROM transactions WHERE id IN (${IN_USE}) AND body IS NOT NULL AND NOT EXISTS (SELECT 1 FROM bodies WHERE bodies.record = transactions.record AND hash = body) LIMIT ?`;
     return this.#sql.all<{ body: Uint8Array }>(sql, record, record, record, record, limit).map(({ body }) => body);
   }
 
@@ -238,8 +260,8 @@ export class Store implements Facts {
   collectBodies(): number {
     return this.atomically(() => {
       const before = this.#count("bodies");
-      this.#sql.run(`DELETE FROM bodies WHERE hash NOT IN (
-        SELECT body FROM transactions WHERE body IS NOT NULL AND id IN (
+      this.#sql.run(`DELETE FROM bodies WHERE (record, hash) NOT IN (
+        SELECT record, body FROM transactions WHERE body IS NOT NULL AND id IN (
           SELECT set_by FROM slots UNION SELECT invitation FROM slots UNION SELECT set_by FROM attachments WHERE until IS NULL UNION SELECT set_by FROM settings))`);
       return before - this.#count("bodies");
     });
@@ -357,10 +379,10 @@ export class Store implements Facts {
   }
 
   /** What it spends is not here. It may follow what waits. */
-  #letWait(now: number, transaction: Transaction, bytes: Uint8Array): Verdict {
+  #letWait(now: number, transaction: Transaction, bytes: Uint8Array, isVerified: boolean): Verdict {
     const { id, input } = transaction;
     const spent = this.#waiting.output(input!);
-    const why = spent && judgeWord(transaction, spent, now);
+    const why = spent && judgeWord(transaction, spent, now, isVerified);
     if (!spent || why) return { status: "refused", id, why: why ?? "UNKNOWN_INPUT" };
     this.#waiting.add(transaction, bytes);
     return { status: "refused", id, why: "SPENT_INPUT" };
@@ -376,7 +398,7 @@ export class Store implements Facts {
       this.#waiting.delete(id);
       // What it spends may have gone meanwhile.
       if (this.transaction(id) || !this.output(input!)) continue;
-      this.#contend(now, each.transaction, each.bytes, null, { isSpokenFor: true });
+      this.#contend(now, each.transaction, each.bytes, null, true, { isSpokenFor: true }); // its signatures were looked at when it came
     }
     return this.#places.row(branch[0]!.transaction.id);
   }
@@ -387,11 +409,12 @@ export class Store implements Facts {
     transaction: Transaction,
     bytes: Uint8Array,
     body: Uint8Array | null,
+    isVerified: boolean,
     { isSpokenFor = false } = {},
   ): Verdict {
     const { id, input, bodyHash } = transaction;
     if (this.#wrong.has(id.toHex())) return { status: "refused", id, why: "SPENT_INPUT" };
-    const why = judgeWord(transaction, this.output(input!)!, now);
+    const why = judgeWord(transaction, this.output(input!)!, now, isVerified);
     if (why) return { status: "refused", id, why };
     const place = this.#places.placeOf(transaction);
     const isOfStanding = this.#places.row(input!.transaction)!.stands === Standing.stands;
@@ -400,7 +423,7 @@ export class Store implements Facts {
       if (!room) throw NO_ROOM;
       this.#places.insert(transaction, bytes, place, Standing.lost);
       this.state.hear(transaction);
-      this.state.grow(place.record, bytes.length + (body ? this.#keepBody(bodyHash!, body) : 0));
+      this.state.grow(place.record, bytes.length + (body ? this.#keepBody(place.record, bodyHash!, body) : 0));
       this.state.note(place.record, id, this.sequence);
       if (isOfStanding) this.#rivals.settle(place.record); // nobody has said anything of it, and else it cannot stand
       const row = this.#places.row(id);
@@ -442,14 +465,12 @@ export class Store implements Facts {
   }
 
   #keepBodyOf(record: Uint8Array, hash: Uint8Array, body: Uint8Array): void {
-    this.#within(() => this.state.grow(record, this.#keepBody(hash, body)));
+    this.#within(() => this.state.grow(record, this.#keepBody(record, hash, body)));
   }
 
   /** Returns how many bytes more are kept. */
-  #keepBody(hash: Uint8Array, body: Uint8Array): number {
-    if (this.#sql.has("SELECT 1 FROM bodies WHERE hash = ?", hash)) return 0;
-    this.#sql.run("INSERT INTO bodies VALUES (?, ?)", hash, body);
-    return body.length;
+  #keepBody(record: Uint8Array, hash: Uint8Array, body: Uint8Array): number {
+    return this.#sql.run("INSERT OR IGNORE INTO bodies VALUES (?, ?, ?)", record, hash, body) * body.length;
   }
 
   #count(table: "bodies"): number {

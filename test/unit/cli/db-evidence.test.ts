@@ -141,3 +141,33 @@ test("DN-46 a proof of a member's step is checked with the cloud's key alone; a 
   );
   expect(await bare.error(`db prove ${transaction}`)).toStartWith("5 error RECORD_ABSENT: the transaction ");
 });
+
+test("DN-46 with an earlier proof a cloud shows that it has taken nothing back since", async () => {
+  const [provider, bare] = [newMachine(), newMachine()];
+  await provider.ok("ovx create ovc cloud --address 192.0.2.1:1776");
+  await provider.ok("net create home --public --range 10.7.0.0/24");
+  await provider.ok("net attach home cloud");
+  await provider.ok("db witness");
+  const { transaction } = (await provider.json("db log home")).steps.at(-1);
+  const key = await provider.key("node");
+  const prove = async (words: string) => {
+    const path = machines.path(`proof-${++made}`);
+    writeFileSync(path, await provider.ok(`db prove ${transaction} --cloud cloud${words}`));
+    return path;
+  };
+  const first = await prove("");
+  await provider.ok("member add home self --name laptop");
+  await provider.ok("db witness");
+  const second = await prove(` --since ${first}`);
+  expect(await bare.ok(`db check-proof ${second} --key ${key} --since ${first}`)).toMatch(
+    / {2}the log +begins as in block 0, 2025-/,
+  );
+  const { earlier } = await bare.json(`db check-proof ${second} --key ${key}`);
+  expect(earlier).toMatchObject({ height: 0 });
+  expect((await bare.json(`db check-proof ${first} --key ${key}`)).earlier).toBeNull();
+  for (const path of [first, await prove(` --since ${second}`)]) {
+    expect(await bare.error(`db check-proof ${path} --key ${key} --since ${first}`)).toStartWith(
+      "1 error PROOF_REFUSED: this proves nothing: it does not say that the cloud's log begins as in block 0",
+    );
+  }
+});

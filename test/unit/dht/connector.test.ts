@@ -35,6 +35,7 @@ function connecting({
     relayAddresses,
     streamId: 5,
     relayThrough: null,
+    repeatMs: 1_000,
   };
   const connector = new Connector(0, { ...options, fastOpen: true, localConnection: true }, around, new Trace(0), {
     agreed: () => {},

@@ -50,7 +50,13 @@ function meet({ client6 = [CLIENT6], server6 = [SERVER6], ...settings }: Setting
     connected: (_now, _call, way) => void tell("server", way),
     abandoned: () => void told.push("server abandoned"),
   });
-  const dial = { remotePublicKey: SERVER.publicKey, keyPair: keyPair(2), relayAddresses: [RELAY], streamId: 5 };
+  const dial = {
+    remotePublicKey: SERVER.publicKey,
+    keyPair: keyPair(2),
+    relayAddresses: [RELAY],
+    streamId: 5,
+    repeatMs: 1_000,
+  };
   const trace = new Trace(0);
   const connector = new Connector(
     0,

@@ -94,6 +94,18 @@ test("OM-32 a relayed handshake is answered through the relay, from the socket t
   expect(told).toEqual(["expected"]);
 });
 
+test("the node that a handshake came through is named as seeing us where that says, whatever it saw before", () => {
+  const { around, greet } = listening();
+  const [elsewhere, other] = [node(20), { relayAddress: node(21), peerAddress: node(22) }];
+  around.serverRelays = [other, { relayAddress: RELAY, peerAddress: elsewhere }];
+  const client = fakeClient(2, SERVER.publicKey);
+  const [answer] = greet(client.hello);
+  expect(client.receive(answer!.value.noise).holepunch!.relays).toEqual([
+    { relayAddress: RELAY, peerAddress: US },
+    other,
+  ]);
+});
+
 test("the same bytes get the same answer by whatever way they come, and change nothing", () => {
   const { around, told, greet, agreements } = listening();
   const { hello } = fakeClient(2, SERVER.publicKey);

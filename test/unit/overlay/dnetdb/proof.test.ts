@@ -3,9 +3,10 @@ import { sameBytes } from "../../../../src/base/bytes.ts";
 import { DnetError } from "../../../../src/base/error.ts";
 import { attach } from "../../../../src/overlay/dnetdb/desk-dnet.ts";
 import { addMembers, invite, join } from "../../../../src/overlay/dnetdb/desk-members.ts";
-import { decodeProof, encodeProof, prove } from "../../../../src/overlay/dnetdb/proof.ts";
+import { decodeProof, encodeProof, prove, proveSince } from "../../../../src/overlay/dnetdb/proof.ts";
 import type { Script } from "../../../../src/overlay/dnetdb/script.ts";
 import { decodeTransaction, encodeTransaction, type Transaction } from "../../../../src/overlay/dnetdb/transaction.ts";
+import { signBlock } from "../../../../src/overlay/dnetdb/witness.ts";
 import { Office } from "../../../support/dnetdb-office.ts";
 
 /** A public dnet with a cloud, whose block has all; a replica that has but what the cloud has told of it. */
@@ -26,7 +27,7 @@ function witnessed() {
   for (const record of [ovx, dnet]) {
     for (const bytes of office.store.transactionsOf(record)) {
       const { bodyHash } = decode(bytes);
-      replica.store.accept(office.now, bytes, bodyHash && office.store.body(bodyHash));
+      replica.store.accept(office.now, bytes, bodyHash && office.store.body(record, bodyHash));
     }
     for (const { bytes } of office.store.statementsOf(record, 0)) replica.store.acceptStatement(office.now, bytes);
   }
@@ -97,6 +98,48 @@ test("what is no proof is refused: other steps, none, too many, unsigned, anothe
     [" ".repeat(1 << 27), "none of the schema"],
   ];
   for (const [given, why] of wrong) expect(reasonOf(given)).toContain(why);
+});
+
+test("a cloud shows that it has taken nothing back since an earlier proof, and nobody can show it for another log", () => {
+  const { office, replica, dnet, ovx, keyPair, ids } = witnessed();
+  const about = ids.named.transaction.id;
+  const old = prove(office.store, dnet, about, ovx)!.statement.block;
+  const proofs = [0, 1, 2, 3].map((minute) => {
+    if (minute > 0) {
+      office.now += 60_000;
+      office.carryOut(addMembers(office, dnet, [{ ...office.anyMember(), name: `m${minute}`, address: null }]));
+      office.store.seal(office.now, ovx, keyPair);
+    }
+    return proveSince(office.store, prove(office.store, dnet, about, ovx)!, old);
+  });
+  for (const [later, proof] of proofs.entries()) {
+    const { earlier, statement } = decodeProof(encodeProof(proof));
+    expect([earlier!.block, statement.block.height]).toEqual([old, old.height + later]);
+  }
+  const proof = proofs.at(-1)!;
+  const { block, path } = proof.earlier!;
+  const forged = signBlock({ ...block, root: office.random.bytes(32) }, keyPair);
+  const foreign = signBlock({ ...block, ovx: dnet }, keyPair);
+  const wrong: [NonNullable<typeof proof.earlier>, string][] = [
+    [{ block: forged, path }, "does not begin as in the earlier block"],
+    [{ block: foreign, path }, "does not begin as in the earlier block"],
+    [{ block, path: path.slice(1) }, "does not begin as in the earlier block"],
+    [{ block, path: [path[0]!.slice(1), ...path.slice(1)] }, "has what is no hash"],
+    [{ block, path: new Array(107).fill(path[0]) }, "not in hex"],
+    [{ block: { ...block, signature: new Uint8Array(64) }, path }, "its key has not signed it"],
+    [{ block: proofs[3]!.statement.block, path: [] }, "does not begin as in the earlier block"],
+  ];
+  const shortest = { ...prove(office.store, dnet, about, ovx)!, statement: proofs[1]!.statement };
+  for (const [earlier, why] of wrong) {
+    const from = earlier.block === proofs[3]!.statement.block ? shortest : proof;
+    expect(reasonOf(encodeProof({ ...from, earlier }))).toContain(why);
+  }
+  const text = encodeProof(proof).replace('"path":["', '"path":[7,"');
+  expect(reasonOf(text)).toContain("not in hex");
+  expect(() => proveSince(replica.store, prove(replica.store, dnet, about, ovx)!, old)).toThrow("is not here");
+  expect(() => proveSince(office.store, proof, forged)).toThrow("does not begin as in block 0");
+  expect(() => proveSince(office.store, proof, foreign)).toThrow("the earlier proof is of the cloud");
+  expect(() => proveSince(office.store, shortest, proofs[3]!.statement.block)).toThrow("of a later block");
 });
 
 function decode(bytes: Uint8Array): Transaction {

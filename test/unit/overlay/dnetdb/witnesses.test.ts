@@ -424,6 +424,6 @@ test("bodies that say nothing of what is so now can be dropped; the store still 
     expect(db.accept(NOW, encodeTransaction(last), body).status).toBe("accepted");
   }
   expect(db.collectBodies()).toBe(1);
-  expect(policies.map((body) => db.body(sha256(body)))).toEqual([null, policies[1]!]);
+  expect(policies.map((body) => db.body(dnet, sha256(body)))).toEqual([null, policies[1]!]);
   expect([db.missingBodies(dnet, 10), verifyStore(database, new Database(":memory:"))]).toEqual([[], []]);
 });
