@@ -2,6 +2,7 @@
  * Verifies signatures on a second core. The thread that judges never waits for it: it takes what was found good by then, and
  * verifies the others itself, so that a Worker that is late, or gone, costs time and nothing else.
  */
+import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { Ahead } from "../../overlay/dnetdb/ahead.ts";
 import type { Transaction } from "../../overlay/dnetdb/transaction.ts";
@@ -21,7 +22,7 @@ export type VerifyingThread = Pick<Worker, "postMessage" | "terminate" | "on" | 
 
 export class VerifyAhead implements Ahead {
   readonly #table = new VerifiedTable();
-  readonly #startThread: (shared: SharedArrayBuffer) => VerifyingThread;
+  readonly #startThread: (shared: SharedArrayBuffer) => VerifyingThread | null;
   #worker: VerifyingThread | null = null;
   #idle: ReturnType<typeof setTimeout> | null = null;
   #isOver = false;
@@ -30,8 +31,8 @@ export class VerifyAhead implements Ahead {
   /** The batch that was sent last. */
   #sent = 0;
 
-  /** `startThread`: it is given the memory of a `VerifiedTable`, and sent a `Batch` each time. */
-  constructor(startThread: (shared: SharedArrayBuffer) => VerifyingThread = startWorker) {
+  /** `startThread`: it is given the memory of a `VerifiedTable`, and sent a `Batch` each time; null where there shall be none. */
+  constructor(startThread: (shared: SharedArrayBuffer) => VerifyingThread | null = startWorker) {
     this.#startThread = startThread;
   }
 
@@ -41,6 +42,7 @@ export class VerifyAhead implements Ahead {
     this.#expected += transactions.length;
     if (this.#expected < STARTED_AFTER) return;
     this.#worker ??= this.#start();
+    if (!this.#worker) return this.close();
     // Full: it has not even looked at the last one, and further ones would only wait in memory.
     if (this.#table.begun < this.#sent) return;
     const batch = encodeBatch(this.#sent + 1, transactions);
@@ -66,8 +68,9 @@ export class VerifyAhead implements Ahead {
     this.#stop();
   }
 
-  #start(): VerifyingThread {
+  #start(): VerifyingThread | null {
     const worker = this.#startThread(this.#table.shared);
+    if (!worker) return null;
     worker.on("error", () => this.close());
     worker.unref();
     this.#idle = setTimeout(() => this.#stop(), IDLE_MS);
@@ -84,6 +87,7 @@ export class VerifyAhead implements Ahead {
   }
 }
 
-function startWorker(shared: SharedArrayBuffer): Worker {
-  return new Worker(VERIFY_WORKER, { workerData: shared });
+/** None on a single core, of which the two would only take turns. */
+function startWorker(shared: SharedArrayBuffer): Worker | null {
+  return availableParallelism() > 1 ? new Worker(VERIFY_WORKER, { workerData: shared }) : null;
 }

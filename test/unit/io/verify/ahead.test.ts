@@ -1,9 +1,11 @@
 /** A store whose signatures are verified ahead says what it would say without, whatever becomes of who does it. */
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
+import { Worker } from "node:worker_threads";
 import { VerifyAhead, type VerifyingThread } from "../../../../src/io/verify/ahead.ts";
 import { type Batch, verifyBatch } from "../../../../src/io/verify/batch.ts";
 import { VerifiedTable } from "../../../../src/io/verify/table.ts";
+import { VERIFY_WORKER } from "../../../../src/io/workers.ts";
 import { type Ahead, NOTHING_AHEAD } from "../../../../src/overlay/dnetdb/ahead.ts";
 import { Store } from "../../../../src/overlay/dnetdb/store.ts";
 import { encodeTransaction, type Transaction } from "../../../../src/overlay/dnetdb/transaction.ts";
@@ -89,7 +91,7 @@ const wanted = tell(NOTHING_AHEAD, all);
 
 test("what is forged is refused by the same name with a Worker that verifies ahead as without it", async () => {
   expect(new Set(wanted)).toEqual(new Set(["accepted", "UNSIGNED", "WRONG_SIGNER", "FORGED"]));
-  const worker = new VerifyAhead();
+  const worker = new VerifyAhead((shared) => new Worker(VERIFY_WORKER, { workerData: shared }));
   const { counted, ahead } = counting(worker);
   const store = new Store(new Database(":memory:"), undefined, ahead);
   const last = new Owner(3);
@@ -131,6 +133,12 @@ test("a command of a few steps starts no Worker; one is started once many were j
   ahead.close();
   ahead.begin(bytesOf(all));
   expect(seen).toMatchObject({ started: 1, sent: [1, 2], stopped: 1 });
+  let asked = 0;
+  const alone = new VerifyAhead(() => {
+    asked++;
+    return null; // as on a single core
+  });
+  expect([tell(alone, all), tell(alone, all), asked]).toEqual([wanted, wanted, 1]);
 });
 
 test("to a Worker that has not looked at the last batch none is sent, so none waits in memory", () => {
