@@ -29,19 +29,24 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX records_by_change ON records (changed);
   CREATE INDEX records_by_beginner ON records (begun_by);
   CREATE INDEX records_by_name ON records (name);
+  -- What holds, or held, from the step at one height (since) until that at another (null: it does now). So a step can be held against what
+  -- came before it, wherever that is, and steps can be taken back.
   -- Addresses that are taken, in binary as scripts have them: by members, or (member null) by invitations; and by which transaction.
   CREATE TABLE slots (
-    dnet BLOB, slot BLOB, member BLOB, invitation BLOB, set_by BLOB NOT NULL, PRIMARY KEY (dnet, slot)
+    dnet BLOB, slot BLOB, since INTEGER, until INTEGER, member BLOB, invitation BLOB, set_by BLOB NOT NULL, PRIMARY KEY (dnet, slot, since)
   ) WITHOUT ROWID;
   CREATE INDEX slots_by_member ON slots (dnet, member);
   CREATE TABLE attachments (
     dnet BLOB, ovx BLOB, since INTEGER, until INTEGER, set_by BLOB NOT NULL, PRIMARY KEY (dnet, ovx, since)
   ) WITHOUT ROWID;
   CREATE TABLE authorisations (
-    ovx BLOB, dnet BLOB, expires_at INTEGER, quota_bytes INTEGER, set_by BLOB NOT NULL, PRIMARY KEY (ovx, dnet)
+    ovx BLOB, dnet BLOB, since INTEGER, until INTEGER, expires_at INTEGER, quota_bytes INTEGER, set_by BLOB NOT NULL,
+    PRIMARY KEY (ovx, dnet, since)
   ) WITHOUT ROWID;
   -- Steps whose body says what is so now, beside those of slots and attachments: the creation, every key, the newest policy and update.
-  CREATE TABLE settings (record BLOB, op INTEGER, set_by BLOB, PRIMARY KEY (record, op, set_by)) WITHOUT ROWID;
+  CREATE TABLE settings (
+    record BLOB, op INTEGER, since INTEGER, until INTEGER, set_by BLOB NOT NULL, PRIMARY KEY (record, op, since)
+  ) WITHOUT ROWID;
   -- Clouds and relays that any step here attaches, whether it stands or not: what they say is kept.
   CREATE TABLE ever_attached (dnet BLOB, ovx BLOB, step BLOB, PRIMARY KEY (dnet, ovx, step)) WITHOUT ROWID;
   -- Every key that any step here gives to a cloud or relay, whether it stands or not: what it says with it holds.
