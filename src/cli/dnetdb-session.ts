@@ -1,8 +1,9 @@
 /** What the commands about records share: the state directory opened, and steps signed, accepted and told of. */
+import { SQLiteError } from "bun:sqlite";
 import { DnetError } from "../base/error.ts";
 import { keyPairFromSeed } from "../crypto/ed25519.ts";
 import { DnetList } from "../io/dnet-list.ts";
-import { type DnetDbFile, openDnetDb } from "../io/dnetdb-file.ts";
+import { type DnetDbFile, openDnetDb, refusalOf } from "../io/dnetdb-file.ts";
 import { openStateDirectory, type StateDirectory } from "../io/state-directory.ts";
 import { Wallet } from "../io/wallet.ts";
 import { type Desk, readableDnet } from "../overlay/dnetdb/desk.ts";
@@ -31,6 +32,8 @@ export async function inDnetDb<Result>(
   const file = openDnetDb(state.dnetDb);
   try {
     return await use(new DnetDbSession({ state, wallet, file, context }));
+  } catch (error) {
+    throw (error instanceof SQLiteError && refusalOf(state.dnetDb, error)) || error;
   } finally {
     file.close();
   }

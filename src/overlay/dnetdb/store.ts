@@ -72,7 +72,7 @@ export class Store implements Facts {
   /** Makes the tables where there are none; `newId` names a store that is made now. Throws DnetError for one of a later version. */
   constructor(database: Database, newId: Uint8Array = new Uint8Array(STORE_ID_BYTES)) {
     this.#sql = new Sql(database);
-    migrate(database, this.#sql);
+    migrate(database, this.#sql, newId);
     this.state = new State(this.#sql);
     this.#places = new Places(this.#sql);
     const next = () => this.#places.next();
@@ -81,7 +81,6 @@ export class Store implements Facts {
     const { state, witnesses } = this;
     const body = (hash: Uint8Array) => this.body(hash);
     this.#rivals = new Rivals({ sql: this.#sql, places: this.#places, state, witnesses, facts: this, body });
-    if (!this.#sql.has("SELECT 1 FROM identity")) this.#sql.run("INSERT INTO identity VALUES (?)", newId);
   }
 
   /** 16 bytes: other replicas know by it how far they have read this one. */
