@@ -13,7 +13,7 @@ export const dbSign = command({
   arguments: [{ name: "FILE", complete: "file" }],
   options: { ...passphraseOptions, ...stateOptions },
   async run({ positionals: [path = ""], values }, context) {
-    const { inWallet, readPassphrase } = await import("./wallet-run.ts");
+    const { inWallet, readPassphrase, unlocking } = await import("./wallet-run.ts");
     const { readSteps } = await import("./steps-file.ts");
     const { encodeSteps, missingSignatures, signSteps } = await import("../overlay/dnetdb/steps.ts");
     const { formatScript } = await import("../overlay/dnetdb/script.ts");
@@ -22,8 +22,9 @@ export const dbSign = command({
     const steps = await readSteps(path, context);
     const file = values["passphrase-file"];
     const passphrase = file === undefined ? null : await readPassphrase(file, context);
-    await inWallet(values, context, (wallet) => {
-      const signed = signSteps(steps, wallet.ownerKeyPair(passphrase));
+    await inWallet(values, context, async (wallet) => {
+      const keyPair = await unlocking(wallet, context, () => wallet.ownerKeyPair(passphrase));
+      const signed = signSteps(steps, keyPair);
       writePrivateFile(path, encodeSteps(signed));
       const missing = Math.max(...signed.map(missingSignatures));
       const facts = {

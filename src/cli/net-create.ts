@@ -31,24 +31,26 @@ export const netCreate = command({
     if (!range4 && range !== undefined && range !== NO_RANGE) {
       throw badOption("range", range, "a prefix of private IPv4 space, /8 to /30, or none", "10.7.0.0/16");
     }
-    await inDnetDb(values, context, async (session) => {
-      const { lock, publicKeys } = run.parseOwners(values.owners, values.needed, session.wallet.ownerPublicKey);
-      const namesake = session.list.read().find((dnet) => dnet.name === name && session.store.view(dnet.id));
-      if (namesake) throw nameTaken(name, formatId(namesake.id));
-      const desk = { ...session.desk(null), ownerKeys: publicKeys };
-      const made = createDnet(desk, { lock, name, isPrivate: !isPublic, range4 });
-      const id = formatId(made.dnet);
-      const rangeText = made.range4 && formatPrefix(made.range4);
-      await carryOut(session, values, {
-        ...made,
-        record: made.dnet,
-        listed: { name },
-        schema: "dnet.net-create/1",
-        facts: { dnet: id, name, isPrivate: !isPublic, range4: rangeText, owners: run.ownersText(lock) },
-        text: `${id}\n`,
-        words: `its members: dnet member add ${name} KEY, or self for this machine; dnet invite ${name}\n`,
-      });
-    });
+    await inDnetDb(values, context, (session) =>
+      carryOut(session, values, () => {
+        const { lock, publicKeys } = run.parseOwners(values.owners, values.needed, session.wallet.ownerPublicKey);
+        const namesake = session.list.read().find((dnet) => dnet.name === name && session.store.view(dnet.id));
+        if (namesake) throw nameTaken(name, formatId(namesake.id));
+        const desk = { ...session.desk(null), ownerKeys: publicKeys };
+        const made = createDnet(desk, { lock, name, isPrivate: !isPublic, range4 });
+        const id = formatId(made.dnet);
+        const rangeText = made.range4 && formatPrefix(made.range4);
+        return {
+          ...made,
+          record: made.dnet,
+          listed: { name },
+          schema: "dnet.net-create/1",
+          facts: { dnet: id, name, isPrivate: !isPublic, range4: rangeText, owners: run.ownersText(lock) },
+          text: `${id}\n`,
+          words: `its members: dnet member add ${name} KEY, or self for this machine; dnet invite ${name}\n`,
+        };
+      }),
+    );
   },
 });
 

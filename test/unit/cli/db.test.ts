@@ -136,7 +136,7 @@ test("of steps that spend the same this machine takes one, whichever comes first
   await owner.ok(`db submit ${drafts[0]}`);
   const late = await owner.error(`db submit ${drafts[1]}`);
   expect(late).toStartWith("1 error SPENT_INPUT: refused where it invites someone to ");
-  expect(late).toEndWith("try again; a draft has to be made anew\n");
+  expect(late).toEndWith("try have the draft made anew\n");
   expect((await owner.json("db log home")).steps).toHaveLength(3);
 });
 

@@ -1,4 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
+import { join } from "node:path";
 import { type Machine, Machines } from "./machine.ts";
 
 const machines = new Machines();
@@ -127,4 +128,19 @@ test("keys are hex or z-base-32, and a typo is told", async () => {
   const owner = await ownerOf("home");
   expect(await owner.error("member add home nonsense")).toStartWith("2 error BAD_KEY: nonsense is no public key\n");
   expect(await owner.error(`member add home self ${await anyKey()} --name x`)).toStartWith("2 error OPTION_CONFLICT: ");
+});
+
+test("two commands at once come one after the other, and both are done", async () => {
+  const owner = machines.make("at-once");
+  const id = await owner.ok("net create home");
+  const keys = await Promise.all([1, 2, 3, 4].map((n) => machines.make(`at-once-${n}`).key("node")));
+  const main = join(import.meta.dir, "../../../src/main.ts");
+  const all = keys.map((key) =>
+    Bun.spawn([process.execPath, main, "member", "add", id, key, "--state", owner.state], {
+      stdout: "pipe",
+      stderr: "pipe",
+    }),
+  );
+  expect(await Promise.all(all.map(({ exited }) => exited))).toEqual([0, 0, 0, 0]);
+  expect((await owner.json("member list home")).members).toHaveLength(4);
 });

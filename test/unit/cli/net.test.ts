@@ -117,7 +117,8 @@ test("DN-45 DN-10 a dnet of two of three owners takes two signatures, gathered o
   const keys = await Promise.all([first, second, third].map((each) => each.key("owner", "c2pkh")));
   const create = `net create firm --public --owners ${keys.join(",")} --needed 2`;
   const alone = await first.error(create);
-  expect(alone).toStartWith("4 error NOT_OWNER: that takes 2 of ");
+  expect(alone).toStartWith("4 error UNSIGNED: that takes 2 of ");
+  expect(alone).toContain("; this machine's owner key is one of them\n");
   expect(alone).toContain(
     "try --draft FILE, then dnet db sign FILE where an owner's key is, and dnet db submit FILE\n",
   );
@@ -136,7 +137,7 @@ test("DN-45 DN-10 a dnet of two of three owners takes two signatures, gathered o
     record: made.dnet,
     steps: [{}, { op: "OP_DNET_CREATE" }],
   });
-  expect(await other.run(`db submit ${draft}`)).toMatchObject({ exitCode: 0 });
+  expect(await other.run(`db submit ${draft}`)).toMatchObject({ exitCode: 0, stderr: "all of that is here already\n" });
   expect(await other.json(`net show ${made.dnet}`)).toMatchObject({
     name: "firm",
     needed: 2,
@@ -166,6 +167,15 @@ test("a draft that was tampered with is refused", async () => {
   const text = readFileSync(path, "utf8");
   writeFileSync(path, text.replace(/"script": "OP_DNET_CREATE (\w+) home/, '"script": "OP_DNET_CREATE $1 evil'));
   expect(await owner.error(`db sign ${path}`)).toStartWith("1 error STEPS_MALFORMED: ");
+});
+
+test("--wait final waits for what was so already, too: it may be so since a moment ago", async () => {
+  const owner = newMachine();
+  await owner.ok("net create home");
+  await owner.ok("member add home self");
+  const again = await owner.json("member add home self --wait final --timeout 1ms");
+  expect(again).toMatchObject({ schema: "dnet.member-add/1", steps: [] });
+  expect(await owner.error("member add home self --wait final --timeout 1ms")).toContain("error NOT_FINAL: ");
 });
 
 test("--wait final waits no longer than --timeout, and the result is printed whatever comes", async () => {
