@@ -34,7 +34,8 @@ export const netCreate = command({
     await inDnetDb(values, context, (session) =>
       carryOut(session, values, () => {
         const { lock, publicKeys } = run.parseOwners(values.owners, values.needed, session.wallet.ownerPublicKey);
-        const namesake = session.list.read().find((dnet) => dnet.name === name && session.store.view(dnet.id));
+        const isOpen = (id: Uint8Array) => session.store.view(id)?.isClosed === false;
+        const namesake = session.list.read().find((dnet) => dnet.name === name && isOpen(dnet.id));
         if (namesake) throw nameTaken(name, formatId(namesake.id));
         const desk = { ...session.desk(null), ownerKeys: publicKeys };
         const made = createDnet(desk, { lock, name, isPrivate: !isPublic, range4 });
@@ -47,7 +48,10 @@ export const netCreate = command({
           schema: "dnet.net-create/1",
           facts: { dnet: id, name, isPrivate: !isPublic, range4: rangeText, owners: run.ownersText(lock) },
           text: `${id}\n`,
-          words: `its members: dnet member add ${name} KEY, or self for this machine; dnet invite ${name}\n`,
+          words:
+            values.draft === undefined
+              ? `its members: dnet member add ${name} KEY, or self for this machine; dnet invite ${name}\n`
+              : "",
         };
       }),
     );

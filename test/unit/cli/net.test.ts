@@ -79,7 +79,38 @@ test("a dnet goes by its id, the beginning of it, or its name", async () => {
   const owner = newMachine();
   const id = await owner.ok("net create home");
   for (const text of [id, id.slice(0, 4), "home"]) expect((await owner.json(`net show ${text}`)).dnet).toBe(id);
-  expect(await owner.error(`net show ${id.slice(0, 3)}`)).toStartWith("5 error UNKNOWN_RECORD");
+  const short = await owner.error(`net show ${id.slice(0, 3)}`);
+  expect(short).toStartWith("5 error UNKNOWN_RECORD");
+  expect(short).toEndWith("try 4 characters of the id, or more\n");
+});
+
+test("a dnet goes by the name that net list shows, accepted or not; a drafted or closed one gives the name up to another", async () => {
+  const [owner, guest] = [newMachine(), newMachine()];
+  const path = machines.path("names");
+  await owner.ok("net create home");
+  await owner.ok(`member add home ${await guest.key("node")}`);
+  await owner.ok(`db export ${path}`);
+  await guest.ok(`db import ${path}`);
+  expect((await guest.json("net list")).dnets).toMatchObject([{ name: "home", isPending: true }]);
+  expect((await guest.json("net show home")).name).toBe("home");
+  expect(await guest.ok("accept home")).toMatch(/^10\./);
+
+  const draft = await owner.json(`net create office --draft ${machines.path("office-draft")}`);
+  expect(await owner.error("net show office")).toBe(
+    `5 error RECORD_ABSENT: the records of ${draft.dnet} are not here yet\n` +
+      "try dnet db sync, with a replica that has them, or dnet db import; of a draft dnet db submit\n",
+  );
+  const first = await owner.ok("net create office");
+  expect((await owner.json("net show office")).dnet).toBe(first);
+  await owner.ok(`net forget ${draft.dnet}`);
+  await owner.ok("net close office");
+  expect((await owner.json("net close office")).steps).toEqual([]);
+  const second = await owner.ok("net create office");
+  expect((await owner.json("net show office")).dnet).toBe(second);
+  const cloud = await owner.ok("ovx create ovc cloud");
+  await owner.ok("ovx close cloud");
+  expect((await owner.json("ovx show cloud")).ovx).toBe(cloud);
+  expect((await owner.json("ovx create ovc cloud")).ovx).toBe((await owner.json("ovx show cloud")).ovx);
 });
 
 test("the policy is printed, replaced, checked, and kept when it is the same", async () => {
