@@ -4,11 +4,11 @@ import { formatIp, formatPrefix } from "../base/ip.ts";
 import { formatPublicKey } from "../base/public-key.ts";
 import { ula48 } from "../overlay/dnetdb/addresses.ts";
 import type { DnetView, InvitationView, MemberView } from "../overlay/dnetdb/dnet-view.ts";
-import { formatC2pkh, formatId } from "../overlay/dnetdb/ids.ts";
+import { formatId } from "../overlay/dnetdb/ids.ts";
 import type { AttachedView } from "../overlay/dnetdb/ovx-view.ts";
 import { tableText } from "./dht-text.ts";
 import { isoMoment, momentText } from "./moments.ts";
-import { ownersText } from "./owners.ts";
+import { ownersFacts, ownersText } from "./owners.ts";
 
 /** Whose machine looks at it. */
 export interface Beholder {
@@ -60,8 +60,7 @@ export function dnetFacts(view: DnetView, now: number): object {
     reads,
     range4: range4 && formatPrefix(range4),
     range6: formatPrefix(ula48(id)),
-    owners: lock.keyHashes.map(formatC2pkh),
-    needed: lock.needed,
+    ...ownersFacts(lock),
     epoch,
     height,
     head: formatId(head),
@@ -125,8 +124,7 @@ function invitationRow({ name, address, expiresAt }: InvitationView, now: number
 }
 
 function ownerText({ lock }: DnetView, { ownerKeyHash }: Beholder): string {
-  const isOurs = lock.keyHashes.some((hash) => formatC2pkh(hash) === formatC2pkh(ownerKeyHash));
-  return `${ownersText(lock)}${isOurs ? " (this machine's key)" : ""}`;
+  return ownersText(lock, ownerKeyHash);
 }
 
 function addressesText({ id, range4 }: DnetView): string {

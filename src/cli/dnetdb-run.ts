@@ -14,4 +14,4 @@ export { readOvx } from "../overlay/dnetdb/ovx-view.ts";
 export { parsePolicy } from "../overlay/dnetdb/policy.ts";
 export { carryOut } from "./carry-out.ts";
 export { type DnetDbSession, inDnetDb } from "./dnetdb-session.ts";
-export { ownersText, parseOwners, parseOwnerWords } from "./owners.ts";
+export { ownersFacts, parseOwners, parseOwnerWords } from "./owners.ts";

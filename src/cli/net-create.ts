@@ -46,7 +46,7 @@ export const netCreate = command({
           record: made.dnet,
           listed: { name },
           schema: "dnet.net-create/1",
-          facts: { dnet: id, name, isPrivate: !isPublic, range4: rangeText, owners: run.ownersText(lock) },
+          facts: { dnet: id, name, isPrivate: !isPublic, range4: rangeText, ...run.ownersFacts(lock) },
           text: `${id}\n`,
           words:
             values.draft === undefined

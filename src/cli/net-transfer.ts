@@ -11,7 +11,7 @@ export const netTransfer = command({
   arguments: [DNET, { name: "OWNER", isRepeated: true }],
   options: { needed: neededOption, ...ownerOptions },
   async run({ positionals: [text = "", ...owners], values }, context) {
-    const { carryOut, formatId, inDnetDb, ownersText, parseOwnerWords, sameLock, transfer } = await import(
+    const { carryOut, formatId, inDnetDb, ownersFacts, parseOwnerWords, sameLock, transfer } = await import(
       "./dnetdb-run.ts"
     );
     const { lock } = parseOwnerWords(owners, values.needed);
@@ -23,7 +23,7 @@ export const netTransfer = command({
           steps: isTheirs ? [] : transfer(session.desk(dnet), dnet, lock).steps,
           record: dnet,
           schema: "dnet.net-transfer/1",
-          facts: { dnet: formatId(dnet), owners: ownersText(lock) },
+          facts: { dnet: formatId(dnet), ...ownersFacts(lock) },
           words: isTheirs ? "it is theirs already\n" : "",
         };
       }),

@@ -39,7 +39,7 @@ export const ovxCreate = command({
           steps,
           record: ovx,
           schema: "dnet.ovx-create/1",
-          facts: { ovx: id, name, ...content, key: formatPublicKey(key), owners: run.ownersText(lock) },
+          facts: { ovx: id, name, ...content, key: formatPublicKey(key), ...run.ownersFacts(lock) },
           text: `${id}\n`,
         };
       }),

@@ -7,7 +7,7 @@ import { decodeTransaction, type Transaction } from "../overlay/dnetdb/transacti
 import { tableText } from "./dht-text.ts";
 import { type Row, rowsText } from "./dnet-text.ts";
 import { isoMoment, momentText } from "./moments.ts";
-import { ownersText } from "./owners.ts";
+import { ownersFacts, ownersText } from "./owners.ts";
 
 /** `more`: rows of the caller's. */
 export function ovxText(store: Store, view: OvxView, now: number, more: readonly Row[] = []): string {
@@ -41,8 +41,7 @@ export function ovxFacts(store: Store, view: OvxView, now: number): object {
     isClosed,
     key: formatPublicKey(key),
     addresses,
-    owners: lock.keyHashes.map(formatC2pkh),
-    needed: lock.needed,
+    ...ownersFacts(lock),
     height,
     authorised: view.authorised.map((each) => ({
       dnet: formatId(each.dnet),

@@ -53,8 +53,8 @@ export function addMembers(
     const who = name ?? formatPublicKey(publicKey);
     checkKey(publicKey);
     if (name !== null) checkName(name);
-    if (member && address === null) throw alreadyMember(who, member);
     if (member?.name && member.name !== name) throw namedAlready(name!, member.name);
+    if (member && address === null) throw alreadyMember(who, member);
     roster.takeName(name, publicKey);
     const ip = roster.takeAddress(address, publicKey, who);
     known.set(publicKey.toHex(), { name, addresses: [...(member?.addresses ?? []), ip] });

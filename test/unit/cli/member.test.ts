@@ -130,6 +130,19 @@ test("keys are hex or z-base-32, and a typo is told", async () => {
   expect(await owner.error(`member add home self ${await anyKey()} --name x`)).toStartWith("2 error OPTION_CONFLICT: ");
 });
 
+test("a key that stands twice in a list is added once; a member that has another name keeps it, and that is told", async () => {
+  const owner = await ownerOf("home --range 10.9.0.0/24");
+  const [one, two] = [await anyKey(), await anyKey()];
+  expect(await owner.ok(`member add home ${one} ${two} ${one}`)).toBe("10.9.0.1\n10.9.0.2");
+  const [nas] = [await anyKey()];
+  await owner.ok(`member add home ${nas} --name nas`);
+  expect(await owner.error(`member add home ${nas} --name phone`)).toBe(
+    "1 error ALREADY_NAMED: the member that shall be called phone is called nas\n" +
+      "try to give it another name, remove it and add it again\n",
+  );
+  expect(await owner.error(`member add home ${one} --name phone`)).toStartWith("1 error ALREADY_A_MEMBER: ");
+});
+
 test("two commands at once come one after the other, and both are done", async () => {
   const owner = machines.make("at-once");
   const id = await owner.ok("net create home");

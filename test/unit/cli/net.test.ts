@@ -155,6 +155,7 @@ test("DN-45 DN-10 a dnet of two of three owners takes two signatures, gathered o
   );
   const draft = machines.path("firm.json");
   const made = await first.json(`${create} --draft ${draft}`);
+  expect(made).toMatchObject({ owners: [...keys].sort(), needed: 2 });
   expect(made).toMatchObject({ draft, steps: [{ status: "draft" }, { status: "draft" }] });
   expect(statSync(draft).mode & 0o777).toBe(0o600);
   expect(await first.error(`${create} --draft ${draft}`)).toStartWith("9 error FILE_EXISTS: ");
