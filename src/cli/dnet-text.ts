@@ -1,13 +1,14 @@
 /** A dnet for people, and the same as JSON; as it is now, or as it was at some moment. Never a secret of it. */
-import { counted } from "../base/counted.ts";
+import { counted, countedBytes } from "../base/counted.ts";
 import { formatIp, formatPrefix } from "../base/ip.ts";
+import { momentText } from "../base/moment-text.ts";
 import { formatPublicKey } from "../base/public-key.ts";
 import { ula48 } from "../overlay/dnetdb/addresses.ts";
 import type { DnetView, InvitationView, MemberView } from "../overlay/dnetdb/dnet-view.ts";
 import { formatId } from "../overlay/dnetdb/ids.ts";
 import type { AttachedView } from "../overlay/dnetdb/ovx-view.ts";
 import { tableText } from "./dht-text.ts";
-import { isoMoment, momentText } from "./moments.ts";
+import { isoMoment } from "./moments.ts";
 import { ownersFacts, ownersText } from "./owners.ts";
 
 /** Whose machine looks at it. */
@@ -141,7 +142,7 @@ function attachedText(ovx: AttachedView, now: number): string {
       : isOver
         ? `authorisation expired ${momentText(expiresAt)}`
         : `authorised${expiresAt === null ? "" : ` until ${momentText(expiresAt)}`}`;
-  const quota = quotaBytes === null ? "" : `, ${quotaBytes} bytes`;
+  const quota = quotaBytes === null ? "" : `, ${countedBytes(quotaBytes)} at most`;
   return `${name ?? formatId(id)}${addresses.length > 0 ? ` at ${addresses.join(", ")}` : ""}: ${serves}${quota}`;
 }
 

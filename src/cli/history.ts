@@ -1,5 +1,7 @@
 /** What has happened in a record, step by step, in the words that this machine can read of it. */
+import { countedBytes } from "../base/counted.ts";
 import { formatIp } from "../base/ip.ts";
+import { momentText } from "../base/moment-text.ts";
 import { formatPublicKey } from "../base/public-key.ts";
 import { decodeCreate, decodeInvite, decodePlace } from "../overlay/dnetdb/contents.ts";
 import { formatC2pkh, formatId, keyHash } from "../overlay/dnetdb/ids.ts";
@@ -11,7 +13,6 @@ import type { OpName } from "../overlay/dnetdb/script.ts";
 import { type EpochRing, openPart } from "../overlay/dnetdb/sealing.ts";
 import type { DnetDbSession } from "./dnetdb-session.ts";
 import { type Finality, finalityBy, neededFor } from "./finality.ts";
-import { momentText } from "./moments.ts";
 import { ownersText } from "./owners.ts";
 
 export interface LoggedStep {
@@ -107,7 +108,7 @@ class Teller {
         return `changes where it is, or its key: ${formatPublicKey(script.key)}`;
       case "OP_OVX_AUTH": {
         const until = script.expiresAt === null ? "" : ` until ${momentText(script.expiresAt)}`;
-        return `authorises ${formatId(script.dnet)}${until}${script.quotaBytes === null ? "" : `, ${script.quotaBytes} bytes`}`;
+        return `authorises ${formatId(script.dnet)}${until}${script.quotaBytes === null ? "" : `, ${countedBytes(script.quotaBytes)} at most`}`;
       }
       case "OP_OVX_REVOKE":
         return `revokes ${formatId(script.dnet)}`;

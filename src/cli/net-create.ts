@@ -60,7 +60,6 @@ export const netCreate = command({
 
 function nameTaken(name: string, id: string): DnetError {
   return new DnetError("NAME_TAKEN", `${name} is the name of a dnet of this machine already: ${id}`, {
-    failure: "usage",
     hint: "another name",
   });
 }

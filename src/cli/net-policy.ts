@@ -1,6 +1,6 @@
 import { command } from "./command.ts";
 import { DNET, DNET_HELP, ownerOptions } from "./dnetdb-options.ts";
-import { printableJson } from "./printable.ts";
+import { printable, printableJson } from "./printable.ts";
 
 const MAX_BYTES = 65_536;
 
@@ -16,7 +16,7 @@ export const netPolicy = command({
   arguments: [DNET, { name: "FILE", isOptional: true, complete: "file" }],
   options: ownerOptions,
   async run({ positionals: [text = "", path], values }, context) {
-    const { carryOut, formatId, inDnetDb, parsePolicy, setPolicy } = await import("./dnetdb-run.ts");
+    const { carryOut, formatId, inDnetDb, parsePolicy, setPolicy, DEFAULT_POLICY } = await import("./dnetdb-run.ts");
     const { readText } = await import("./input-file.ts");
     const wanted = path === undefined ? null : await readText(path, MAX_BYTES, context);
     await inDnetDb(values, context, (session) => {
@@ -29,13 +29,17 @@ export const netPolicy = command({
         const dnet = session.dnet(text);
         const { steps } = setPolicy(session.desk(dnet), dnet, wanted);
         const policy = parsePolicy(wanted);
+        const unknown = Object.keys(policy ?? {}).filter((name) => !Object.hasOwn(DEFAULT_POLICY, name));
+        const kept = unknown
+          .map((name) => `warning: this dnet does not know ${printable(name)}; it is kept\n`)
+          .join("");
         const isSame = Bun.deepEquals(session.view(dnet).policy, policy);
         return {
           steps: isSame ? [] : steps,
           record: dnet,
           schema: "dnet.net-policy/1",
           facts: { dnet: formatId(dnet), policy },
-          words: isSame ? "that is its policy already\n" : "",
+          words: `${isSame ? "that is its policy already\n" : ""}${kept}`,
         };
       });
     });

@@ -49,7 +49,6 @@ export const ovxCreate = command({
 
 function nameTaken(name: string, id: string): DnetError {
   return new DnetError("NAME_TAKEN", `${name} is the name of a cloud or relay of these owners already: ${id}`, {
-    failure: "usage",
     hint: "another name, or dnet ovx update",
   });
 }

@@ -2,6 +2,7 @@
 import { sameBytes } from "../../base/bytes.ts";
 import { DnetError } from "../../base/error.ts";
 import { formatIp } from "../../base/ip.ts";
+import { momentText } from "../../base/moment-text.ts";
 import { formatPublicKey } from "../../base/public-key.ts";
 import { type KeyPair, keyPairFromSeed } from "../../crypto/ed25519.ts";
 import { sha256 } from "../../crypto/sha256.ts";
@@ -193,7 +194,7 @@ function openInvitation(
   if (!store.hasSlot(dnet, words.slot)) throw refuse("INVITATION_WITHDRAWN", "the owner has withdrawn this invitation");
   const { expiresAt } = words;
   if (expiresAt !== null && now > expiresAt) {
-    throw refuse("INVITATION_EXPIRED", `this invitation was good until ${new Date(expiresAt).toISOString()}`);
+    throw refuse("INVITATION_EXPIRED", `this invitation was good until ${momentText(expiresAt)}`);
   }
   return { words, time: output!.time };
 }

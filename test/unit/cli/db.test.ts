@@ -171,6 +171,9 @@ test("what is no file of records, or was cut short, is refused; what came before
   expect(await other.error(`db import ${cut}`)).toContain("is no file of dnet db export\n");
   expect(await other.error(`db import ${machines.path("none")}`)).toStartWith("9 error BAD_RECORD_FILE: ");
   expect(await owner.error(`db export ${path}`)).toStartWith("9 error BAD_RECORD_FILE: ");
+  expect(await other.error(`db import ${machines.folder}`)).toStartWith(
+    `9 error BAD_RECORD_FILE: ${machines.folder} is a directory\n`,
+  );
   expect(await other.json(`db import ${path}`)).toMatchObject({ accepted: 2, known: 0, refused: {} });
   expect(await other.json(`db import ${path}`)).toMatchObject({ accepted: 0, known: 2, refused: {} });
   // A flipped bit is no signature's any more.

@@ -35,6 +35,12 @@ test("DN-21 a chosen address is used exactly, of IPv4 and of IPv6; what is out o
     for (const ip of ["172.16.6.1", "172.16.5.0", "172.16.5.255", "fd00::1", "8.8.8.8"]) {
       expect(await owner.error(`member add home ${await anyKey()} --ip ${ip}`)).toStartWith("2 error OUT_OF_RANGE: ");
     }
+    expect(await owner.error(`member add home ${await anyKey()} --ip 172.16.5.255`)).toContain(
+      "172.16.5.255 is the first or last address of 172.16.5.0/24, which are nobody's\n",
+    );
+    expect(await owner.error(`member add home ${await anyKey()} --ip fd00::1`)).toContain(
+      `fd00::1 is not in the range ${range6} of this dnet\n`,
+    );
     expect(await owner.error(`member add home ${await anyKey()} --ip nonsense`)).toStartWith(
       "2 error BAD_OPTION: --ip is nonsense",
     );

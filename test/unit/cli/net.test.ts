@@ -61,7 +61,7 @@ test("a name that is taken or none, a range that is none, a dnet that is none: t
   const owner = newMachine();
   const id = await owner.ok("net create home");
   expect(await owner.error("net create home")).toBe(
-    `2 error NAME_TAKEN: home is the name of a dnet of this machine already: ${id}\ntry another name\n`,
+    `1 error NAME_TAKEN: home is the name of a dnet of this machine already: ${id}\ntry another name\n`,
   );
   expect(await owner.error("net create a/b")).toStartWith('2 error NAME_INVALID: "a/b" is no name\n');
   expect(await owner.error("net create x --range 8.8.8.0/24")).toStartWith(
@@ -130,7 +130,15 @@ test("the policy is printed, replaced, checked, and kept when it is the same", a
   ]);
   expect((await owner.json(`net policy home ${path}`)).steps).toEqual([]);
   expect((await owner.json("net show home")).policy).toEqual({ ...wanted, rules: [], dns: {} });
-  expect(await owner.error("net policy home -", { stdin: '{"witnesses":99}' })).toStartWith("2 error POLICY_INVALID: ");
+  expect(await owner.error("net policy home -", { stdin: '{"witnesses":99}' })).toBe(
+    "9 error POLICY_INVALID: that is no policy: witnesses is 99; expected a whole number from 0 to 16\n" +
+      "try as dnet net policy prints it\n",
+  );
+  expect(await owner.error("net policy home -", { stdin: "{" })).toContain(
+    ": that is no policy: it is no JSON object\n",
+  );
+  const unknown = await owner.run("net policy home -", { stdin: '{"needConfirmaton":false}' });
+  expect(unknown.stderr).toContain("warning: this dnet does not know needConfirmaton; it is kept\n");
 });
 
 test("what is so already is done at no cost: transfer, close, detach, policy", async () => {
@@ -198,7 +206,9 @@ test("a draft that was tampered with is refused", async () => {
   await owner.ok(`net create home --public --draft ${path}`);
   const text = readFileSync(path, "utf8");
   writeFileSync(path, text.replace(/"script": "OP_DNET_CREATE (\w+) home/, '"script": "OP_DNET_CREATE $1 evil'));
-  expect(await owner.error(`db sign ${path}`)).toStartWith("1 error STEPS_MALFORMED: ");
+  expect(await owner.error(`db sign ${path}`)).toStartWith(
+    `9 error STEPS_MALFORMED: ${path}: these are no steps to sign: step 2 says `,
+  );
 });
 
 test("--wait final waits for what was so already, too: it may be so since a moment ago", async () => {

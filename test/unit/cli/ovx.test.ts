@@ -33,7 +33,7 @@ test("DN-08 DN-09 a cloud and a relay have a name, an id, addresses of every for
   );
   expect(await provider.error("ovx create cloud gamma")).toStartWith("2 error UNKNOWN_WORD: KIND is one of ovc, ovr");
   expect(await provider.error("ovx create ovr alpha")).toStartWith(
-    `2 error NAME_TAKEN: alpha is the name of a cloud or relay of these owners already: ${id}\n`,
+    `1 error NAME_TAKEN: alpha is the name of a cloud or relay of these owners already: ${id}\n`,
   );
   const drifted = await provider.json("ovx update alpha --address 192.0.2.9:1776");
   expect(drifted.addresses).toEqual(["192.0.2.9:1776"]);
