@@ -5,7 +5,7 @@ import type { ListedDnet } from "../io/dnet-list.ts";
 import { createPrivateFile } from "../io/private-file.ts";
 import { formatC2pkh, formatId, keyHash } from "../overlay/dnetdb/ids.ts";
 import type { NetworkKey } from "../overlay/dnetdb/network-key.ts";
-import { REFUSALS, recordOf } from "../overlay/dnetdb/rules.ts";
+import { recordOf } from "../overlay/dnetdb/rules.ts";
 import { encodeSteps, isComplete, missingSignatures, type Step, signSteps } from "../overlay/dnetdb/steps.ts";
 import type { StoreRefusal } from "../overlay/dnetdb/store.ts";
 import { encodeTransaction } from "../overlay/dnetdb/transaction.ts";
@@ -16,6 +16,7 @@ import { optionConflict, parseSpanOption } from "./option-values.ts";
 import { ownersText } from "./owners.ts";
 import { unlocking } from "./passphrase.ts";
 import { printable } from "./printable.ts";
+import { refusalHint, refusalMeaning } from "./refusal-words.ts";
 
 const ONWARD = ", and dnet db sync carries it on";
 
@@ -88,13 +89,14 @@ export function accept(
   { record, networkKey, listed, listedThen }: Pick<Work, "record" | "networkKey" | "listed" | "listedThen">,
 ): void {
   const { store, list, context } = session;
+  const now = context.now();
   store.atomically(() => {
     for (const { transaction, body, note } of steps) {
       // A draft may be older than another step; this machine must not say two things.
       const isSpent = transaction.input !== null && store.output(transaction.input)?.spentBy;
-      if (isSpent && !store.transaction(transaction.id)) throw refused(note, "SPENT_INPUT");
-      const verdict = store.accept(context.now(), encodeTransaction(transaction), body);
-      if (verdict.status === "refused" || verdict.status === "lost") throw refused(note, verdict.why);
+      if (isSpent && !store.transaction(transaction.id)) throw refused(note, "SPENT_INPUT", now);
+      const verdict = store.accept(now, encodeTransaction(transaction), body);
+      if (verdict.status === "refused" || verdict.status === "lost") throw refused(note, verdict.why, now);
     }
     // Before it is final here: a key that is kept and not yet given does no harm, one that is lost does.
     const changes = { ...listed, ...listedThen?.(), ...(networkKey && { networkKey }) };
@@ -151,11 +153,10 @@ function checkOptions({ draft, wait, offline, timeout }: OwnerValues): void {
     throw optionConflict("--draft signs nothing that could become final", "--draft, or --wait final");
 }
 
-export function refused(note: string, why: StoreRefusal): DnetError {
-  const meaning = why === "MALFORMED" || why === "WRONG_HASH" ? "it is not in the form that steps have" : REFUSALS[why];
-  return new DnetError(why, `refused where it ${note}: ${meaning}`, {
+function refused(note: string, why: StoreRefusal, now: number): DnetError {
+  return new DnetError(why, `refused where it ${note}: ${refusalMeaning(why)}`, {
     failure: why === "UNSIGNED" || why === "WRONG_SIGNER" ? "not-authorised" : "failure",
-    hint: why === "SPENT_INPUT" ? "have the draft made anew" : "dnet db log shows how it stands",
+    hint: refusalHint(why, now),
   });
 }
 

@@ -84,7 +84,7 @@ export const dbServe = command({
       const serve = async (publicKey: string | null) => {
         const text = `${publicKey ?? state.socket}\n`;
         session.print(values.json, "dnet.db-serve/1", { socket: state.socket, publicKey }, text);
-        session.printWords(publicKey ? `others: dnet db sync ${publicKey}\n` : "here: dnet db sync\n");
+        session.printWords(`others: dnet db sync ${publicKey ?? state.socket}\n`);
         await Promise.race([aborted(stop), failed.promise]);
       };
       try {

@@ -45,7 +45,8 @@ export function membersText(view: DnetView, { nodeKey, now }: Beholder): string 
     ...members.map((member) => memberRow(member, nodeKey)),
     ...invitations.map((invitation) => invitationRow(invitation, now)),
   ];
-  const sealed = view.sealed > 0 ? `addresses whose holders are sealed: ${view.sealed}; ${sealedText(reads)}\n` : "";
+  const count = view.sealed > 0 ? `addresses whose holders are sealed: ${view.sealed}; ` : "";
+  const sealed = reads === "everything" ? "" : `${count}${SEALED[reads]}\n`;
   if (table.length === 0) return sealed || "no members\n";
   return `${tableText(["MEMBER", "ADDRESS", "IPV6", "KEY", "SINCE"], table)}${sealed}`;
 }
@@ -160,11 +161,12 @@ function policyText({ policy }: DnetView): string {
   return `a step is final when ${counted(witnesses, "cloud")} witnessed it, ${confirmed}, ${counted(rules.length, "rule")}`;
 }
 
-function sealedText(reads: DnetView["reads"]): string {
-  return reads === "keys"
-    ? "this machine sees whose keys are admitted alone"
-    : "this machine has no key that opens them";
-}
+const SEALED: { readonly [Reads in DnetView["reads"]]: string } = {
+  everything: "",
+  past: "this machine does not have the newest network key: who came with it is sealed",
+  keys: "this machine sees whose keys are admitted alone",
+  nothing: "this machine has no key of this dnet",
+};
 
 /** Labels in one column, and what they say in the next. */
 export function rowsText(rows: readonly Row[]): string {

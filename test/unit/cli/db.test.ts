@@ -221,7 +221,8 @@ test("DN-26 DN-28 two machines come in step by a socket, given the id alone; an 
   );
   expect(await owner.error("db serve")).toStartWith("1 error ALREADY_SERVED: ");
   expect(await serving.stopped()).toMatchObject({ exitCode: 0 });
-  expect(await owner.error("db sync")).toStartWith("3 error NO_REPLICA: ");
+  expect(serving.terminal.errors).toContain(`others: dnet db sync ${socket}\n`);
+  expect(await guest.error(`db sync ${socket}`)).toStartWith("3 error NO_REPLICA: ");
   expect(await guest.error("db sync nonsense")).toStartWith("2 error BAD_ARGUMENT: nonsense is no key, and no path\n");
 }, 20_000);
 
@@ -264,4 +265,28 @@ test("a cloud signs by command too, once for what is new", async () => {
   await provider.ok("db witness");
   expect(await until("it is final", () => waiting.terminal.errors.endsWith("\nfinal\n"))).toBe(true);
   expect(await waiting.stopped()).toMatchObject({ exitCode: 0 });
+});
+
+test("steps of a clock that is far ahead are refused by name, with what there is to set right", async () => {
+  const [ahead, other] = [newMachine(), newMachine()];
+  const path = machines.path("ahead");
+  const day = 86_400_000;
+  machines.now += day;
+  await ahead.ok("net create home");
+  await ahead.ok(`db export ${path}`);
+  machines.now -= day;
+  const refused = await other.error(`db import ${path}`);
+  expect(refused).toStartWith(
+    `1 error RECORDS_REFUSED: nothing of ${path} was accepted, ABSURD_TIME: its time is before that of what it spends, or far ahead`,
+  );
+  expect(refused).toMatch(/\ntry set the clock right, here or of who signed it; this machine's says \S+ \S+Z\n$/);
+  expect(await ahead.error("member add home self")).toContain("try set the clock right, ");
+});
+
+test("db sign - takes the draft from standard input and gives it back, signed, to standard output", async () => {
+  const owner = newMachine();
+  const path = machines.path("piped");
+  await owner.ok(`net create home --draft ${path}`);
+  const { stdout } = await owner.run("db sign -", { stdin: readFileSync(path, "utf8") });
+  expect((await owner.json("db submit -", { stdin: stdout })).steps).toMatchObject([{}, { op: "OP_DNET_CREATE" }]);
 });
