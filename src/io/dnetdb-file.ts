@@ -73,7 +73,11 @@ export function refusalOf(path: string, error: SQLiteError): DnetError | null {
     case "BUSY":
       return new DnetError("STORE_BUSY", `another process is writing ${path}`, { hint: "again", cause: error });
     case "FULL":
-      return new DnetError("STORE_FULL", `${path} cannot grow: ${error.message}`, { hint: "make room", cause: error });
+    case "IOERR": // also on a full disk, where there is no room to open it
+      return new DnetError("STORE_IO", `${path} cannot be read or written: ${error.message}`, {
+        hint: "see whether its disk is full, or fails",
+        cause: error,
+      });
     case "CORRUPT":
     case "NOTADB":
       return damaged(path, error.message, error);

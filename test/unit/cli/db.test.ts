@@ -219,6 +219,9 @@ test("DN-26 DN-28 two machines come in step by a socket, given the id alone; an 
     "it is passed on",
     async () => (await guest.run(`db sync ${socket}`)) && (await guest.json("net show home")).epoch === 1,
   );
+  expect(await owner.error("db serve --publish home")).toStartWith(
+    "2 error OPTION_CONFLICT: --publish, --bootstrap and --via are of --dht\n",
+  );
   expect(await owner.error("db serve")).toStartWith("1 error ALREADY_SERVED: ");
   expect(await serving.stopped()).toMatchObject({ exitCode: 0 });
   expect(serving.terminal.errors).toContain(`others: dnet db sync ${socket}\n`);

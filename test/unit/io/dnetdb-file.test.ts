@@ -159,7 +159,7 @@ test("what SQLite says while a store is used, for a person", () => {
     }
   };
   expect(codeOf(["CREATE TABLE x (y)"], { readonly: true })).toBe("STORE_DENIED");
-  expect(codeOf(["PRAGMA max_page_count = 1", "CREATE TABLE x AS SELECT zeroblob(100000)"])).toBe("STORE_FULL");
+  expect(codeOf(["PRAGMA max_page_count = 1", "CREATE TABLE x AS SELECT zeroblob(100000)"])).toBe("STORE_IO");
   const other = new Database(path);
   other.run("BEGIN IMMEDIATE");
   expect(codeOf(["BEGIN IMMEDIATE"])).toBe("STORE_BUSY");
