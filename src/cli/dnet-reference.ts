@@ -72,11 +72,11 @@ function recordOfTransaction({ id, outputs }: Transaction): Uint8Array {
 function dnets(session: DnetDbSession, text: string): Candidate[] {
   const { list, store } = session;
   const listed = list.read().map(({ id, name }) => ({ id, name, isSecond: store.view(id)?.isClosed ?? true }));
-  // Its person has not said yet that this machine takes part, so a name of the list comes first. That takes reading all of them.
-  const others = listed.some(({ name }) => name === text) ? [] : unlisted(session);
-  const here = store.state.records("dnet").map(({ id }) => ({ id, name: null }));
-  const known = [...listed, ...others.map(({ id, name }) => ({ id, name }))];
-  return [...known, ...here.filter(({ id }) => !known.some((each) => sameBytes(each.id, id)))];
+  const others = store.state.records("dnet").filter(({ id }) => !listed.some((each) => sameBytes(each.id, id)));
+  const known: Candidate[] = [...listed, ...others.map(({ id }) => ({ id, name: null }))];
+  // Those that name this machine, and its person has not accepted, go by their names where nothing else does: all have to be read for it.
+  const isKnown = known.some(({ id, name }) => name === text || formatId(id).startsWith(text));
+  return isKnown ? known : [...known, ...unlisted(session)];
 }
 
 function ovxs({ state }: Store): Candidate[] {

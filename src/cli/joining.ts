@@ -102,7 +102,7 @@ function notHereYet({ dnet, clouds }: Invitation): DnetError {
   const [cloud] = clouds;
   const where = cloud
     ? `dnet db sync ${formatPublicKey(cloud.key)} --bootstrap ${cloud.address}`
-    : "dnet db sync, or dnet db import";
+    : `dnet db fetch ${formatId(dnet)}, dnet db sync KEY, or dnet db import`;
   return new DnetError("RECORD_ABSENT", `the records of ${formatId(dnet)} are not here yet; the invitation is kept`, {
     failure: "unreachable",
     hint: `${where}: it is answered then`,
