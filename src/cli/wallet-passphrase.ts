@@ -5,7 +5,7 @@ export const walletPassphrase = command({
   name: "passphrase",
   summary: "Lock the owner's key by a passphrase, change that, or take it away",
   details: [
-    "The new passphrase is the first line of --new-file, or of standard input; the present one comes by --passphrase-file.",
+    "The new passphrase is the first line of --new-file, or of standard input; the present one, if any, of --passphrase-file.",
     "On a terminal they are asked for, and not shown. There is no way to the key without it: keep an export elsewhere.",
   ].join("\n"),
   stdin: "NEW-PASSPHRASE",
