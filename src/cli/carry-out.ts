@@ -141,7 +141,8 @@ function writeDraft(session: DnetDbSession, path: string, isJson: boolean, work:
   session.print(isJson, work.schema, { ...work.facts, steps: facts, draft: steps.length > 0 ? path : null }, text);
   for (const { note } of steps) session.printWords(`draft: ${note}\n`);
   session.printWords(words);
-  if (steps.length > 0) session.printWords(`nothing is signed: dnet db sign ${path}, then dnet db submit ${path}\n`);
+  const file = printable(path);
+  if (steps.length > 0) session.printWords(`nothing is signed: dnet db sign ${file}, then dnet db submit ${file}\n`);
 }
 
 function checkOptions({ draft, wait, offline, timeout }: OwnerValues): void {

@@ -1,7 +1,6 @@
 /** How people name records: by the whole id, by the beginning of one, or by name. */
 import { sameBytes } from "../base/bytes.ts";
 import { DnetError } from "../base/error.ts";
-import type { DnetList } from "../io/dnet-list.ts";
 import { formatId, parseId, recordId } from "../overlay/dnetdb/ids.ts";
 import { recordOf } from "../overlay/dnetdb/rules.ts";
 import type { Store } from "../overlay/dnetdb/store.ts";
@@ -35,9 +34,9 @@ export function findDnet(session: DnetDbSession, text: string): Uint8Array {
   return find(text, "dnet", dnets(session, text));
 }
 
-/** What the list on this machine has, its records here or not. Throws DnetError. */
-export function findListed(list: DnetList, text: string): Uint8Array {
-  return find(text, "dnet of the list", list.read());
+/** What `dnet net list` shows, its records here or not. Throws DnetError. */
+export function findListed(session: DnetDbSession, text: string): Uint8Array {
+  return find(text, "dnet of the list", [...session.list.read(), ...unlisted(session)]);
 }
 
 /** Among the records here. Throws DnetError. */

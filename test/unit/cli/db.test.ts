@@ -142,13 +142,13 @@ test("of steps that spend the same this machine takes one, whichever comes first
 
 test("verify checks all from the first step on, and tells of a record that was changed", async () => {
   const owner = newMachine();
-  await owner.ok("net create home --public");
+  const id = await owner.ok("net create home --public");
   await owner.ok("member add home self --name laptop");
   expect(await owner.run("db verify")).toMatchObject({
     exitCode: 0,
     stderr: "1 record verified from the first step on\n",
   });
-  expect(await owner.json("db verify")).toEqual({ schema: "dnet.db-verify/1", records: 1, flaws: [] });
+  expect(await owner.json("db verify")).toEqual({ schema: "dnet.db-verify/1", records: [id], flaws: [] });
   const database = new Database(join(owner.state, "dnetdb.sqlite"));
   database.run("UPDATE records SET name = 'evil'");
   database.close();

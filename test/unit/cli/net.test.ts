@@ -93,6 +93,9 @@ test("a dnet goes by the name that net list shows, accepted or not; a drafted or
   await guest.ok(`db import ${path}`);
   expect((await guest.json("net list")).dnets).toMatchObject([{ name: "home", isPending: true }]);
   expect((await guest.json("net show home")).name).toBe("home");
+  expect(await guest.error("net forget home")).toContain(
+    "try its owner takes it out, by dnet member remove; without dnet accept it takes no part\n",
+  );
   expect(await guest.ok("accept home")).toMatch(/^10\./);
 
   const draft = await owner.json(`net create office --draft ${machines.path("office-draft")}`);
