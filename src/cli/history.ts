@@ -129,7 +129,7 @@ class Teller {
     const invited = this.#holders.get(slotText(slot))?.split(" ", 1)[0];
     const name =
       place?.name ?? (step.script.op === "OP_DNET_JOIN" && invited !== "someone" ? invited : undefined) ?? key;
-    const text = address ? `${name} at ${address}` : `${name}, at a sealed address`;
+    const text = address ? `${name} at ${address}` : `${name}, at ${step.body ? "a sealed" : "an unknown"} address`;
     this.#holders.set(slotText(slot), text);
     return text;
   }

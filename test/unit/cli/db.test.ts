@@ -192,6 +192,11 @@ test("DN-47 collect drops what says nothing any more, and all still verifies", a
   await owner.ok("member remove home laptop");
   expect((await owner.json("db collect")).bodies).toBe(1);
   expect((await owner.json("db collect")).bodies).toBe(0);
+  await owner.ok("net create away");
+  await owner.ok("member add away self --name laptop");
+  await owner.ok("member remove away laptop");
+  await owner.ok("db collect");
+  expect(await owner.ok("db log away")).toContain("  adds a member, at an unknown address\n");
   expect(await owner.run("db verify")).toMatchObject({ exitCode: 0 });
 });
 
