@@ -6,17 +6,17 @@
  * The same source, Bun and commit give the same bytes, wherever the clone lies. Bun for other targets comes from the
  * npm registry, once, at the version that runs this file.
  *
- * The datapath's Worker is an entry point of its own. Inside the executable all code lies in one folder, `/$bunfs/root`,
- * except for further entry points: these keep their path relative to `root`. With `root` at the Worker's own folder,
- * `new Worker(new URL("./worker.ts", import.meta.url))` in a module of that folder finds it from source, under
- * `bun test` and compiled alike (Bun 1.4.5; compiled, `./worker.ts` stands for `./worker.js`).
+ * The Workers are entry points of their own. Inside the executable all code lies in one folder, `/$bunfs/root`, except for
+ * further entry points: these keep their path relative to `root`. With `root` at `src/io`, a URL that a module of that very folder
+ * makes (`src/io/workers.ts`) finds them from source, under `bun test` and compiled alike (Bun 1.4.5; compiled, `./worker.ts`
+ * stands for `./worker.js`).
  */
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 const MAIN = "src/main.ts";
-const WORKER = "src/io/datapath/worker.ts";
+const WORKERS = ["src/io/datapath/worker.ts", "src/io/verify/worker.ts"];
 const TARGETS = ["linux-x64", "linux-arm64", "linux-x64-musl", "linux-arm64-musl"] as const;
 
 const { all, out } = readWords(process.argv.slice(2));
@@ -53,8 +53,8 @@ async function build(name: string, target?: Bun.Build.CompileTarget): Promise<st
   console.error(`building ${outfile} ...`);
   const startedAt = performance.now();
   await Bun.build({
-    entrypoints: [MAIN, WORKER].filter((path) => existsSync(path)),
-    root: "src/io/datapath",
+    entrypoints: [MAIN, ...WORKERS],
+    root: "src/io",
     target: "bun",
     format: "esm",
     splitting: true,

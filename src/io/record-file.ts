@@ -10,8 +10,11 @@ import type { Item } from "../overlay/dnetdb/sync-messages.ts";
 import { reasonOf } from "./private-file.ts";
 
 const MAGIC = new TextEncoder().encode("dnetdb records 1\n");
-/** So many entries are accepted in one step of the database. */
-const BATCH = 500;
+/** So many entries are read at once, or fewer, of so many bytes. */
+export const BATCH = 2_500;
+const BATCH_BYTES = 8 << 20;
+/** So many are accepted in one step of the database: while one is written to the disk, the signatures of the next are verified. */
+export const STEP = 500;
 
 export interface Exported {
   readonly transactions: number;
@@ -42,7 +45,7 @@ export function exportRecords(store: Store, records: readonly Uint8Array[], path
   }
 }
 
-/** `progress`: how many bytes were read so far. Throws DnetError for what is no such file; all but the last few hundred entries before that stay. */
+/** `progress`: how many bytes were read so far. Throws DnetError for what is no such file; all but the last few thousand entries before that stay. */
 export function importRecords(store: Store, now: number, path: string, progress: (bytes: number) => void): Imported {
   const fd = open(path, "r");
   const tally = { accepted: 0, known: 0, refused: new Map<string, number>() };
@@ -63,12 +66,18 @@ export function importRecords(store: Store, now: number, path: string, progress:
       return bytes;
     });
     for (let isMore = true; isMore; ) {
-      store.atomically(() => {
-        for (let i = 0; i < BATCH && isMore; i++) {
-          const next = items.next();
-          if (!next.done) keep(next.value);
-          else if (next.value) isMore = false;
-          else throw broken(path, `is damaged, or cut short, after ${at} bytes`);
+      const batch: Item[] = [];
+      const end = at + BATCH_BYTES;
+      while (isMore && batch.length < BATCH && at < end) {
+        const next = items.next();
+        if (!next.done) batch.push(next.value);
+        else if (next.value) isMore = false;
+        else throw broken(path, `is damaged, or cut short, after ${at} bytes`);
+      }
+      const transactions = batch.flatMap((item) => (item.kind === "transaction" ? [item.bytes] : []));
+      store.inBulk(transactions, () => {
+        for (let from = 0; from < batch.length; from += STEP) {
+          store.atomically(() => batch.slice(from, from + STEP).forEach(keep));
         }
       });
     }

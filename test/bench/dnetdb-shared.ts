@@ -1,5 +1,6 @@
 /** What replicas cost that share a store: all of it, one transaction, some. In memory, in simulated time. */
 import { readFileSync, writeFileSync } from "node:fs";
+import { VerifyAhead } from "../../src/io/verify/ahead.ts";
 import { SeededRandom } from "../support/random.ts";
 import { LATENCY_MS, Owner, Replicas } from "../support/replicas.ts";
 
@@ -18,7 +19,8 @@ export interface FullSync {
 /** A dnet of so many members goes from one replica to one that has nothing. */
 export function syncAll(members: number): FullSync {
   const net = new Replicas();
-  const [home, away] = [net.add(), net.add()];
+  const ahead = new VerifyAhead();
+  const [home, away] = [net.add(), net.add({ ahead })];
   const { record } = write(net, home, members);
   Bun.gc(true);
   writeFileSync("/proc/self/clear_refs", "5"); // the peak begins anew (proc_pid_clear_refs(5))
@@ -28,6 +30,7 @@ export function syncAll(members: number): FullSync {
   net.run();
   const seconds = (performance.now() - began) / 1_000;
   const peakBytes = memory("VmHWM") - before;
+  ahead.close();
   expectSame(net);
   return { seconds, sentBytes: sent(net), heldBytes: net.stores[away]!.bytesOf(record), peakBytes };
 }

@@ -1,10 +1,9 @@
-/** Records that are written by the second core while the first one stores them. */
+/** Records that a second thread writes. */
+import { STEP } from "../../src/io/record-file.ts";
 import { Owner, type Signed } from "../support/replicas.ts";
 
 /** Of each record. */
 export const MEMBERS = 10_000;
-/** As a frame of a sync has them. */
-const BATCH = 500;
 
 export type Written = Pick<Signed, "bytes" | "body">;
 
@@ -14,14 +13,14 @@ export function* batches(count: number): Generator<Written[]> {
   let done = 0;
   for (const { bytes, body } of written()) {
     batch.push({ bytes, body });
-    if (++done < count && batch.length < BATCH) continue;
+    if (++done < count && batch.length < STEP) continue;
     yield batch;
     if (done === count) return;
     batch = [];
   }
 }
 
-/** The same from a Worker, which is one batch ahead. */
+/** The same from a Worker, which writes one when it is asked for it, and is still in between. */
 export async function* batchesFromWorker(count: number): AsyncGenerator<Written[]> {
   const worker = new Worker(new URL("./dnetdb-writer.ts", import.meta.url));
   const ask = () =>
@@ -31,11 +30,7 @@ export async function* batchesFromWorker(count: number): AsyncGenerator<Written[
       worker.postMessage(count);
     });
   try {
-    let next = ask();
-    for (let batch = await next; batch; batch = await next) {
-      next = ask();
-      yield batch;
-    }
+    for (let batch = await ask(); batch; batch = await ask()) yield batch;
   } finally {
     worker.terminate();
   }

@@ -1,10 +1,14 @@
 /** Many replicas of DNetDB, in simulated time: what they end with, what it costs, and who cannot stop it. */
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { decodeSyncMessage, encodeSyncMessage } from "../../src/overlay/dnetdb/sync-messages.ts";
+import { compareBytes, sameBytes } from "../../src/base/bytes.ts";
+import { decodeSyncMessage, encodeSyncMessage, type Interests } from "../../src/overlay/dnetdb/sync-messages.ts";
+import { decodeTransaction, encodeTransaction } from "../../src/overlay/dnetdb/transaction.ts";
 import { verifyStore } from "../../src/overlay/dnetdb/verify.ts";
+import { BODY } from "../support/dnetdb-steps.ts";
 import { SeededRandom } from "../support/random.ts";
 import { Cloud, LATENCY_MS, Owner, Replicas, type Signed, START, type Tamper } from "../support/replicas.ts";
+import { twoFaced } from "../support/two-faced.ts";
 
 const SEEDS = Number(Bun.env["DNET_SEEDS"] ?? 1);
 const COUNT = 50;
@@ -130,6 +134,99 @@ test.each(Array.from({ length: SEEDS }, (_, i) => i + 1))(
     expect(dropped.filter(({ of }) => of === LIAR).length).toBeGreaterThan(0);
   },
   120_000,
+);
+
+test.each(Array.from({ length: 12 * SEEDS }, (_, i) => i + 1))(
+  "replicas end in the same state where everyone is two-faced: owners, joiners, clouds and their providers (seed %i)",
+  (seed) => {
+    const chance = new SeededRandom(70_000 + seed);
+    const net = new Replicas();
+    while (net.stores.length < 6) net.add();
+    const { clouds, dnet, said } = twoFaced(chance);
+    const link = (degree: number) => {
+      for (let at = 0; at < 6; at++)
+        for (let i = 0; i < degree; i++) {
+          const to = i === 0 ? (at + 1) % 6 : chance.below(6);
+          // One of them follows the dnet and what is around it.
+          if (to !== at && !net.isLinked(at, to))
+            net.connect(at, to, [at, to].map((each) => (each === 5 ? [dnet] : "all")) as [Interests, Interests]);
+        }
+    };
+    link(1);
+    for (const each of said) {
+      const bytes = encodeTransaction(each);
+      const body = each.bodyHash && BODY;
+      for (let i = 0; i <= chance.below(2); i++) {
+        const at = chance.below(5);
+        net.replicas[at]!.submit(net.now, START + net.now, bytes, body);
+        net.changed(at);
+      }
+      if (chance.chance(0.4)) {
+        const [{ ovx, keys }, at] = [chance.pick(clouds), chance.below(5)];
+        try {
+          if (net.stores[at]!.view(ovx)) net.stores[at]!.seal(START + net.now, ovx, chance.pick(keys));
+        } catch {} // another machine has signed its last block
+        net.changed(at);
+      }
+      if (chance.chance(0.2)) net.restart(chance.below(6));
+      if (chance.chance(0.3)) net.cut(chance.below(6));
+      if (chance.chance(0.5)) link(1);
+      net.run(net.now + chance.below(200));
+    }
+    // What was refused anywhere, as what it spends had not come.
+    for (const each of said)
+      net.replicas[0]!.submit(net.now, START + net.now, encodeTransaction(each), each.bodyHash && BODY);
+    net.changed(0);
+    link(3);
+    net.run(net.now + 3_600_000);
+    const records = [dnet, ...clouds.map(({ ovx }) => ovx)];
+    const stateOf = (at: number) => {
+      const store = net.stores[at]!;
+      return (at === 5 ? [dnet] : records).map((record) => ({
+        head: { ...store.headOf(record)!, changed: 0 },
+        stands: store.transactionsOf(record).map((bytes) => decodeTransaction(bytes)!.id.toHex()),
+        lost: store.evidence(record).map(({ id }) => id.toHex()),
+        final: store.transactionsOf(record).map((bytes) => store.witnesses.of(decodeTransaction(bytes)!.id).length),
+      }));
+    };
+    for (let at = 1; at < 6; at++)
+      expect({ seed, at, state: stateOf(at) }).toEqual({ seed, at, state: stateOf(0).slice(0, stateOf(at).length) });
+    const [mark, dropped] = [net.sent.length, net.outputs.filter(({ output }) => output.type === "dropped")];
+    net.run(net.now + 3_600_000);
+    expect([net.sent.length - mark, dropped]).toEqual([0, []]);
+  },
+  60_000,
+);
+
+test.each(Array.from({ length: 12 * SEEDS }, (_, i) => i + 1))(
+  "an owner who says more than replicas keep, with a cloud or without, does not make them part, nor talk without end (seed %i)",
+  (seed) => {
+    const random = new SeededRandom(80_000 + seed);
+    const net = new Replicas();
+    while (net.stores.length < 4) net.add();
+    const [owner, cloud] = [new Owner(seed + 900), new Cloud(seed + 700)];
+    const common = [...cloud.first, ...owner.first, owner.attach(cloud.record)];
+    for (let at = 0; at < 4; at++) net.submit(at, ...common);
+    // Some thirty that spend each of a few outputs; a fifth of them break a rule.
+    const spent = [owner.head];
+    for (let i = 0; i < 120; i++) {
+      owner.head = random.pick(spent);
+      const wrong = { op: "OP_DNET_KEY", dnet: owner.record, epoch: 5 } as const;
+      const said = random.chance(0.2) ? owner.sign(owner.head, wrong, new Uint8Array(3)) : owner.add(20);
+      if (spent.length < 5) spent.push(said);
+      for (const at of [random.below(4), random.below(4)]) {
+        net.replicas[at]!.submit(net.now, START + net.now, said.bytes, said.body);
+      }
+      if (random.chance(0.05)) net.stores[0]!.seal(START + net.now, cloud.record, cloud.keyPair);
+    }
+    for (let a = 0; a < 4; a++) for (let b = a + 1; b < 4; b++) net.connect(a, b);
+    net.run(net.now + 3_600_000);
+    const mark = net.sent.length;
+    net.run(net.now + 3_600_000);
+    expect(net.sent.length - mark).toBe(0);
+    expect(new Set(net.stores.map((store) => store.headOf(owner.record)!.head.toHex())).size).toBe(1);
+  },
+  20_000,
 );
 
 /** Bytes that were sent since `mark`. */
@@ -282,6 +379,98 @@ test("DN-28 DN-29 who knows one id gets that record and its clouds', and a cloud
   expect(held(member, relay, later)).toEqual([true, false]);
   expect(held(cloudNode, relay, later, stranger)).toEqual([true, true, false]);
 });
+
+test("DN-28 who follows a dnet comes to what a cloud has said that was detached since, and to the branch that stands by it", () => {
+  const net = new Replicas();
+  const [home, member] = [net.add(), net.add()];
+  const [dnet, cloud] = [new Owner(11), new Cloud(12)];
+  net.submit(home, ...cloud.first, ...dnet.first, dnet.attach(cloud.record));
+  // Of two branches, both of which detach the cloud, the one of the higher id is witnessed.
+  const before = dnet.head;
+  const words = { op: "OP_DNET_OVX_REMOVE", dnet: dnet.record, ovx: cloud.record } as const;
+  const branches = Array.from({ length: 2 }, () => {
+    dnet.head = before;
+    return [dnet.add(), dnet.sign(dnet.head, words, null)] as const;
+  });
+  const [low, high] = branches.sort(([a], [b]) => compareBytes(a.id, b.id));
+  net.submit(home, high![0]);
+  net.stores[home]!.seal(START, cloud.record, cloud.keyPair);
+  net.submit(home, high![1], ...low!);
+  net.connect(home, member, ["all", [dnet.record]]);
+  net.run();
+  expect(net.stores[member]!.headOf(dnet.record)!.head).toEqual(high![1].id);
+  expect(net.stores[member]!.headOf(dnet.record)!.digest).toEqual(net.stores[home]!.headOf(dnet.record)!.digest);
+  const mark = net.sent.length;
+  net.run(60 * 60_000);
+  expect(net.sent.length - mark).toBe(0); // nothing is left to be asked for
+});
+
+test("replicas end alike where a step came that breaks the rules, to the one before what it loses to and to the other after", () => {
+  const net = new Replicas();
+  const [one, other] = [net.add(), net.add()];
+  const dnet = new Owner(21);
+  const before = dnet.head;
+  const policies = Array.from({ length: 8 }, () => {
+    dnet.head = before;
+    return dnet.policy(new Uint8Array(9));
+  }).sort((a, b) => compareBytes(a.id, b.id));
+  const [low, high] = [policies[0]!, policies.at(-1)!];
+  const wrong = Array.from({ length: 64 }, () =>
+    dnet.sign(before, { op: "OP_DNET_KEY", dnet: dnet.record, epoch: 7 }, new Uint8Array(9)),
+  ).find(({ id }) => compareBytes(low.id, id) < 0 && compareBytes(id, high.id) < 0)!;
+  net.submit(one, ...dnet.first, high);
+  net.submit(other, ...dnet.first, low, wrong);
+  // What loses to `low` comes first, and would stand.
+  let isLowHeld = true;
+  net.tampers.set(other, (frame) => {
+    const message = decodeSyncMessage(frame);
+    if (message?.type !== "items" || !isLowHeld) return frame;
+    const items = message.items.filter((each) => each.kind !== "transaction" || !sameBytes(each.bytes, low.bytes));
+    return encodeSyncMessage({ ...message, items });
+  });
+  net.connect(other, one);
+  net.run();
+  isLowHeld = false;
+  net.run(net.now + 10 * 60_000);
+  expect(net.state(one)).toBe(net.state(other));
+  expect(net.stores[one]!.evidence(dnet.record).map(({ id }) => id)).toContainEqual(wrong.id);
+});
+
+test.each([1, 1_100])(
+  "a replica that was told many other steps first comes to what the clouds have witnessed: %i steps",
+  (count) => {
+    const net = new Replicas();
+    const [home, fooled] = [net.add(), net.add()];
+    const [dnet, cloud] = [new Owner(31), new Cloud(32)];
+    const common = [...cloud.first, ...dnet.first, dnet.attach(cloud.record)];
+    for (const at of [home, fooled]) net.submit(at, ...common);
+    const before = dnet.head;
+    const rivals = Array.from({ length: 20 }, () =>
+      dnet.sign(before, { op: "OP_DNET_CLOSE", dnet: dnet.record }, null),
+    );
+    const firsts = Array.from({ length: 20 }, () => {
+      dnet.head = before;
+      return dnet.policy(new Uint8Array(9));
+    });
+    const honest = firsts.sort((a, b) => compareBytes(b.id, a.id)).slice(0, 1);
+    dnet.head = honest[0]!;
+    while (honest.length < count) honest.push(dnet.add(60));
+    const lower = rivals.filter(({ id }) => compareBytes(id, honest[0]!.id) < 0);
+    net.submit(home, ...honest);
+    net.stores[home]!.seal(START, cloud.record, cloud.keyPair);
+    for (const { bytes, body } of lower) net.replicas[fooled]!.submit(net.now, START, bytes, body);
+    expect(net.stores[fooled]!.view(dnet.record)!.isClosed).toBe(true);
+    expect(lower.length).toBeGreaterThan(10); // more than are kept
+    net.connect(home, fooled);
+    net.run(net.now + 60 * 60_000);
+    for (const at of [home, fooled]) {
+      expect(net.stores[at]!.headOf(dnet.record)!.head).toEqual(honest.at(-1)!.id);
+      expect(net.stores[at]!.missingBodies(dnet.record, 1)).toEqual([]);
+    }
+    expect(net.state(fooled)).toBe(net.state(home));
+  },
+  20_000,
+);
 
 test("a body too large to be sent unasked comes by request, over as many hops as there are", () => {
   const net = new Replicas();

@@ -50,7 +50,7 @@ export function step(
 let mints = 0;
 /** Each another. */
 export const mint = (lock = lockOf(owner), signers = [owner]): Transaction =>
-  step(null, { op: "OP_MINT" }, { lock, signers, time: NOW - 1_000 + mints++ });
+  step(null, { op: "OP_MINT" }, { lock, signers, time: NOW - 1_000_000 + mints++ });
 
 export function invitation(
   spent: Transaction,

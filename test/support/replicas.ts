@@ -2,7 +2,9 @@
 import { Database } from "bun:sqlite";
 import type { KeyPair } from "../../src/crypto/ed25519.ts";
 import { sha256 } from "../../src/crypto/sha256.ts";
+import type { Ahead } from "../../src/overlay/dnetdb/ahead.ts";
 import { recordId } from "../../src/overlay/dnetdb/ids.ts";
+import type { Lock } from "../../src/overlay/dnetdb/lock.ts";
 import { Replica, type ReplicaOptions, type ReplicaOutput } from "../../src/overlay/dnetdb/replica.ts";
 import type { OpName, Script } from "../../src/overlay/dnetdb/script.ts";
 import { Store } from "../../src/overlay/dnetdb/store.ts";
@@ -82,9 +84,14 @@ export class Owner {
     spent: Signed | null,
     script: { readonly op: OpName; readonly [operand: string]: unknown },
     body: Uint8Array | null,
-    { output = 0, signer = this.keyPair, guest }: { output?: number; signer?: KeyPair; guest?: KeyPair } = {},
+    {
+      output = 0,
+      signer = this.keyPair,
+      to = lockOf(signer),
+      guest,
+    }: { output?: number; signer?: KeyPair; to?: Lock; guest?: KeyPair } = {},
   ): Signed {
-    const locks = [lockOf(signer), ...(guest ? [lockOf(guest)] : [])];
+    const locks = [to, ...(guest ? [lockOf(guest)] : [])];
     const unsigned = draft({
       time: this.#time++,
       input: spent && { transaction: spent.id, output },
@@ -173,11 +180,12 @@ export class Replicas {
   readonly outputs: Told[] = [];
   readonly tampers = new Map<number, Tamper>();
   readonly #links = new Set<Link>();
-  readonly #options: ReplicaOptions[] = [];
+  readonly #options: (ReplicaOptions & { readonly ahead?: Ahead })[] = [];
   #queue: { readonly at: number; readonly order: number; readonly act: () => void }[] = [];
   #order = 0;
 
-  add(options: ReplicaOptions = {}): number {
+  /** `ahead`: verifies signatures ahead for its store. */
+  add(options: ReplicaOptions & { readonly ahead?: Ahead } = {}): number {
     const at = this.stores.length;
     this.databases.push(new Database(":memory:"));
     this.#options.push(options);
@@ -277,8 +285,9 @@ export class Replicas {
   }
 
   #open(at: number): void {
-    this.stores[at] = new Store(this.databases[at]!, sha256(Uint8Array.of(at >> 8, at)).slice(0, 16));
-    this.replicas[at] = new Replica(this.stores[at], this.#options[at]);
+    const { ahead, ...options } = this.#options[at]!;
+    this.stores[at] = new Store(this.databases[at]!, sha256(Uint8Array.of(at >> 8, at)).slice(0, 16), ahead);
+    this.replicas[at] = new Replica(this.stores[at], options);
   }
 
   #cut(link: Link, crashed: number | null = null): void {

@@ -21,6 +21,8 @@ test("the same input gives the same bytes, without a path of this machine, that 
   expect(bytes.equals(readFileSync(second))).toBe(true);
   expect(bytes.includes(ROOT)).toBe(false);
   expect(bytes.includes(folder)).toBe(false);
+  // Where `src/io/workers.ts` looks for them: a signature is verified as well without its Worker, only not as soon.
+  for (const name of ["datapath", "verify"]) expect(bytes.includes(`/$bunfs/root/${name}/worker.js`)).toBe(true);
 
   const alone = join(folder, "alone");
   mkdirSync(alone);

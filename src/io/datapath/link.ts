@@ -6,6 +6,7 @@ import type { UdpSocket } from "../../../ffi/udp-linux.ts";
 import type { Address } from "../../base/address.ts";
 import { protocolOf } from "../../wire/first-byte.ts";
 import { type DatagramSocket, sendApart } from "../datagram-socket.ts";
+import { DATAPATH_WORKER } from "../workers.ts";
 import { Ring } from "./ring.ts";
 import { Stats } from "./stats.ts";
 import type { WorkerCommand, WorkerEvent, WorkerStart } from "./worker.ts";
@@ -59,7 +60,7 @@ export class DatapathLink {
       else handlers.onEvent(event);
       if (event.type === "failed") stopped.resolve(); // it has left its loop, too
     });
-    const worker = new Worker(new URL("./worker.ts", import.meta.url), {
+    const worker = new Worker(DATAPATH_WORKER, {
       workerData: start,
       transferList: [channel.port2],
     });

@@ -11,9 +11,9 @@ export interface Limits {
   readonly records: number;
   /** That came by one peer, since this machine started. */
   readonly recordsPerPeer: number;
-  /** That one lock owns. Whoever makes more keys meets the bound of the peer that passes them on. */
+  /** That one lock has begun. Whoever makes more keys meets the bound of the peer that passes them on. */
   readonly recordsPerLock: number;
-  /** Of transactions and bodies. */
+  /** Of transactions, bodies and statements. */
   readonly recordBytes: number;
   readonly totalBytes: number;
 }
@@ -57,7 +57,7 @@ export class Admission {
   mayBegin(peer: string, lock: Lock): boolean {
     const { records, recordsPerPeer, recordsPerLock } = this.limits;
     const isRoom = this.#records < records && (this.#brought.get(peer) ?? 0) < recordsPerPeer;
-    return isRoom && this.#store.recordsOfLock(lock) < recordsPerLock;
+    return isRoom && this.#store.recordsBegunBy(lock) < recordsPerLock;
   }
 
   /** Whether a record of so many bytes may take so many more. */

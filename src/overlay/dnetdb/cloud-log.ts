@@ -100,11 +100,12 @@ export class CloudLog {
     return (level, position) => this.#sql.get<{ hash: Uint8Array }>(sql, ovx, level, position)!.hash;
   }
 
-  #mayAdd(now: number, ovx: Uint8Array, { id, record, height, kind, bytes }: Row): boolean {
+  #mayAdd(now: number, ovx: Uint8Array, { id, record, height, kind, parent, bytes }: Row): boolean {
     const has = "SELECT 1 FROM log WHERE transaction_id = ? AND ovx = ?";
-    const lost = `SELECT 1 FROM transactions JOIN log ON transaction_id = id
-      WHERE record = ? AND stands = 0 AND ovx = ? AND (height < ? OR (height = ? AND kind = ?))`;
-    if (this.#sql.has(has, id, ovx) || this.#sql.has(lost, record, ovx, height, height, kind)) return false;
+    // A step that has lost speaks against all that stands from its height on, a join only against another by its invitation.
+    const lost = `SELECT 1 FROM transactions JOIN log ON transaction_id = id WHERE record = ? AND stands <> 1 AND ovx = ?
+      AND ((kind = ${Kind.step} AND height <= ?) OR (kind = ${Kind.join} AND kind = ? AND parent = ?))`;
+    if (this.#sql.has(has, id, ovx) || this.#sql.has(lost, record, ovx, height, kind, parent)) return false;
     return kind !== Kind.join || now <= this.#endOf(bytes) + MOST_AHEAD_MS;
   }
 

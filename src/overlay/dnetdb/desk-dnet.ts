@@ -114,7 +114,7 @@ export function attach(desk: Desk, dnet: Uint8Array, ovx: Uint8Array): Draft {
   const isPrivate = store.record(dnet)!.isPrivate;
   const networkKey = isPrivate ? readableDnet(desk, dnet).networkKey! : null;
   const admission = networkKey && deriveKey(dnet, networkKey.key, "admission");
-  const wrap = admission && wrapForOne(random, { dnet, epoch: networkKey.epoch }, record.key!, admission);
+  const wrap = admission && wrapForOne(random, { dnet, epoch: networkKey.epoch, ovx }, record.key!, admission);
   if (networkKey && !wrap) {
     throw new DnetError("KEY_INVALID", `the key of ${record.name ?? formatId(ovx)} is no public key`, {
       hint: "its owner has to give it another: dnet ovx update",

@@ -84,12 +84,11 @@ export function removeMembers(desk: Desk, dnet: Uint8Array, publicKeys: readonly
     }
     gone.add(member);
   }
-  const isGiven = (ip: Uint8Array): boolean => desk.store.hasSlot(dnet, slotFor(view, ip));
   return takeBack(
     desk,
     composer,
     view,
-    [...gone].flatMap(({ addresses }) => addresses.filter(isGiven)),
+    [...gone].flatMap(({ given }) => given),
   );
 }
 
@@ -199,13 +198,13 @@ function openInvitation(
   return { words, time: output!.time };
 }
 
-/** `given`: addresses that are someone's. */
-function takeBack(desk: Desk, composer: Composer, view: DnetView, given: readonly Uint8Array[]): Draft {
+/** `ips`: addresses that were given to someone. */
+function takeBack(desk: Desk, composer: Composer, view: DnetView, ips: readonly Uint8Array[]): Draft {
   const { id: dnet } = view;
-  const gone = new Set(given.map((ip) => ip.toHex()));
+  const gone = new Set(ips.map((ip) => ip.toHex()));
   const holders = new Map<string, MemberView>();
-  for (const member of view.members) for (const ip of member.addresses) holders.set(ip.toHex(), member);
-  for (const ip of given) {
+  for (const member of view.members) for (const ip of member.given) holders.set(ip.toHex(), member);
+  for (const ip of ips) {
     const member = holders.get(ip.toHex());
     const note = member
       ? `removes ${member.name ?? formatPublicKey(member.publicKey)} from ${formatIp(ip)}`
@@ -214,12 +213,10 @@ function takeBack(desk: Desk, composer: Composer, view: DnetView, given: readonl
   }
   const isGone = (ip: Uint8Array): boolean => gone.has(ip.toHex());
   // The address of its key is a member's own only while it has another, or was given it.
-  const stays = ({ addresses }: MemberView): boolean =>
-    !addresses.some(isGone) || addresses.some((ip) => !isGone(ip) && desk.store.hasSlot(dnet, slotFor(view, ip)));
-  const members = view.members.filter(stays);
+  const members = view.members.filter(({ given }) => !given.every(isGone));
   const invitations = view.invitations.filter(({ address }) => !isGone(address));
   const kept = new Set(members);
-  const isLess = given.some((ip) => !kept.has(holders.get(ip.toHex())!));
+  const isLess = ips.some((ip) => !kept.has(holders.get(ip.toHex())!));
   const networkKey = view.isPrivate && isLess ? addKey(desk, composer, { ...view, members, invitations }) : null;
   return { steps: composer.steps, networkKey };
 }

@@ -43,7 +43,10 @@ interface Holding {
   readonly seedKey: Uint8Array | null;
 }
 
-type MemberDraft = Omit<MemberView, "name" | "addresses"> & { name: string | null; readonly addresses: Uint8Array[] };
+type MemberDraft = Omit<MemberView, "name" | "addresses" | "given"> & {
+  name: string | null;
+  readonly given: Uint8Array[];
+};
 
 /** One reading of one dnet, which has to be here. */
 export class DnetReading {
@@ -176,7 +179,7 @@ export class DnetReading {
     const known = this.#members.get(hex);
     if (known) {
       known.name ??= name;
-      known.addresses.push(...given);
+      known.given.push(...given);
       return;
     }
     const { transaction, script } = step;
@@ -184,7 +187,7 @@ export class DnetReading {
       publicKey,
       c2pkh: formatC2pkh(keyHash(publicKey)),
       name,
-      addresses: given,
+      given,
       how: script.op === "OP_DNET_JOIN" ? "joined" : "added",
       at: transaction.time,
       transaction: transaction.id,
@@ -197,7 +200,7 @@ export class DnetReading {
     const derived = members.map(({ publicKey }) => memberIp6(this.#dnet, publicKey));
     const owners = new Map(derived.map((ip, i) => [ip.toHex(), i]));
     return members.map((member, i) => {
-      const addresses = member.addresses.filter((ip) => {
+      const addresses = member.given.filter((ip) => {
         const owner = ip.length === 16 ? owners.get(ip.toHex()) : undefined;
         if (owner !== undefined && owner !== i)
           this.#flaw(`${formatIp(ip)} was given to one, and follows from another's key`);

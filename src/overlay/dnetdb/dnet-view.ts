@@ -28,6 +28,8 @@ export interface MemberView {
   readonly name: string | null;
   /** Those that it was given, then the one that follows from its key. */
   readonly addresses: readonly Uint8Array[];
+  /** All that it was given: among them may be one that is another's, as it follows from that one's key. */
+  readonly given: readonly Uint8Array[];
   readonly how: "added" | "joined";
   /** Ms since 1970, as the signer of its first step says. */
   readonly at: number;
@@ -122,7 +124,7 @@ export function storeAt(store: Store, record: Uint8Array, moment: number, empty:
       const { script } = outputs[0]!;
       if (time > moment) continue; // a join may be late, and the owner's next step before it
       if (script.op === "OP_DNET_OVX") ovxs.set(script.ovx.toHex(), script.ovx);
-      past.accept(time, bytes, bodyHash && store.body(bodyHash));
+      past.accept(time, bytes, bodyHash && store.body(id, bodyHash));
     }
   };
   past.atomically(() => {

@@ -9,7 +9,7 @@ import { isCreation, recordOf } from "./rules.ts";
 import type { Store, StoreRefusal, Verdict } from "./store.ts";
 import type { Item } from "./sync-messages.ts";
 import type { News } from "./sync-serve.ts";
-import { decodeTransaction, type Transaction } from "./transaction.ts";
+import { decodeTransaction, type Transaction, type UnknownTransaction } from "./transaction.ts";
 import type { StatementVerdict } from "./witnesses.ts";
 
 type TransactionItem = Extract<Item, { kind: "transaction" }>;
@@ -35,14 +35,10 @@ const EARLY: ReadonlySet<StoreRefusal | string> = new Set([
   "ABSURD_TIME",
   "UNKNOWN_CLOUD",
   "UNKNOWN_TRANSACTION",
+  "NOT_A_WITNESS",
 ]);
 /** Neither: it is only not kept. */
-const FULL: ReadonlySet<StoreRefusal | string> = new Set([
-  "SPENT_INPUT",
-  "TOO_MANY_LATER",
-  "NOT_A_WITNESS",
-  "FORKED_CLOUD",
-]);
+const FULL: ReadonlySet<StoreRefusal | string> = new Set(["SPENT_INPUT", "TOO_MANY_LATER", "FORKED_CLOUD"]);
 /** What comes after so many is not looked at: each may have cost a signature. */
 export const MAX_REFUSED = 32;
 /** Thrown, and caught here, to take a mint back. */
@@ -64,20 +60,23 @@ export class Intake {
   take(time: number, record: Uint8Array, items: readonly Item[]): Taken {
     const taken: Taken = { news: [], bodies: 0, isBodyMissing: false, isEarly: false, isFull: false, refused: 0 };
     const before = this.#store.bytesOf(record);
-    this.#store.atomically(() => {
-      const isHere = items.length === 0 || this.#store.headOf(record) !== null;
-      const rest = isHere ? items : items.slice(this.#begin(time, record, items, taken));
-      let bytes = this.#store.bytesOf(record);
-      for (const item of rest) {
-        if (taken.refused > MAX_REFUSED) return;
-        const more = item.kind === "transaction" ? item.bytes.length + (item.body?.length ?? 0) : 0;
-        if (this.#admission.mayGrow(bytes, more)) this.#keep(time, record, item, taken);
-        else taken.isFull = true;
-        bytes += more;
-      }
-    });
+    const transactions = items.flatMap((item) => (item.kind === "transaction" ? [item.bytes] : []));
+    this.#store.inBulk(transactions, () => this.#store.atomically(() => this.#takeAll(time, record, items, taken)));
     this.#admission.noteGrowth(this.#store.bytesOf(record) - before);
     return taken;
+  }
+
+  #takeAll(time: number, record: Uint8Array, items: readonly Item[], taken: Taken): void {
+    const isHere = items.length === 0 || this.#store.headOf(record) !== null;
+    const rest = isHere ? items : items.slice(this.#begin(time, record, items, taken));
+    let bytes = this.#store.bytesOf(record);
+    for (const item of rest) {
+      if (taken.refused > MAX_REFUSED) return;
+      const more = contentBytes(item);
+      if (this.#admission.mayGrow(bytes, more)) this.#keep(time, record, item, taken);
+      else taken.isFull = true;
+      bytes += more;
+    }
   }
 
   #keep(time: number, record: Uint8Array, item: Item, taken: Taken): void {
@@ -98,7 +97,7 @@ export class Intake {
       transaction && ("version" in transaction || placeOf(transaction) === null || isOf(transaction, record));
     if (!isOfRecord) taken.refused++;
     else if ("version" in transaction || placeOf(transaction)) {
-      this.#note(this.#store.accept(time, bytes, body), record, { bytes, body }, taken);
+      this.#note(this.#store.accept(time, bytes, body, transaction), record, { transaction, body }, taken);
     }
   }
 
@@ -127,8 +126,9 @@ export class Intake {
     }
     try {
       this.#store.atomically(() => {
-        note(this.#store.accept(time, first.bytes, null), taken);
-        this.#note(this.#store.accept(time, second.bytes, second.body), record, second, taken);
+        note(this.#store.accept(time, first.bytes, null, mint), taken);
+        const verdict = this.#store.accept(time, second.bytes, second.body, creation);
+        this.#note(verdict, record, { transaction: creation, body: second.body }, taken);
         if (!this.#store.headOf(record)) throw NOT_BEGUN;
       });
     } catch (error) {
@@ -144,14 +144,18 @@ export class Intake {
     return items.length;
   }
 
-  #note(verdict: Verdict, record: Uint8Array, { bytes, body }: Omit<TransactionItem, "kind">, taken: Taken): void {
+  #note(
+    verdict: Verdict,
+    record: Uint8Array,
+    { transaction, body }: { transaction: Transaction | UnknownTransaction; body: Uint8Array | null },
+    taken: Taken,
+  ): void {
     note(verdict, taken);
     const { status, id } = verdict;
     if (status === "refused" || status === "known") return;
     taken.news.push({ record: record.slice(), transaction: id });
     if (status === "kept") taken.isFull = true;
-    const transaction = decodeTransaction(bytes);
-    if (!body && transaction && !("version" in transaction) && transaction.bodyHash) taken.isBodyMissing = true;
+    if (!body && !("version" in transaction) && transaction.bodyHash) taken.isBodyMissing = true;
   }
 }
 
@@ -160,6 +164,11 @@ function note(verdict: Verdict | StatementVerdict, taken: Taken): void {
   if (EARLY.has(verdict.why)) taken.isEarly = true;
   else if (FULL.has(verdict.why)) taken.isFull = true;
   else taken.refused++;
+}
+
+function contentBytes(item: Item): number {
+  if (item.kind === "body") return item.body.length;
+  return item.bytes.length + (item.kind === "transaction" ? (item.body?.length ?? 0) : 0);
 }
 
 function isOf(transaction: Transaction, record: Uint8Array): boolean {

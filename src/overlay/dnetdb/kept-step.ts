@@ -1,5 +1,6 @@
 /** A step that the store keeps, and what stands beside it. */
 import { type Body, decodeBody } from "./contents.ts";
+import { recordOf } from "./rules.ts";
 import type { OpName, Script } from "./script.ts";
 import type { Store } from "./store.ts";
 import { decodeTransaction, type Transaction } from "./transaction.ts";
@@ -15,8 +16,9 @@ export interface KeptStep {
 export function readStep(store: Store, bytes: Uint8Array): KeptStep {
   const transaction = decodeTransaction(bytes) as Transaction;
   const { outputs, bodyHash } = transaction;
-  const body = bodyHash && store.body(bodyHash);
-  return { transaction, script: outputs[0]!.script, body: body && decodeBody(body) };
+  const { script } = outputs[0]!;
+  const body = bodyHash && store.body(recordOf(script)!, bodyHash);
+  return { transaction, script, body: body && decodeBody(body) };
 }
 
 /** The newest step of an op whose body says what is so now; null when there is none. */

@@ -140,7 +140,7 @@ class Opening {
       if (key) return { epoch, key };
     }
     const wrap = since < this.#epochs.length && body ? decodeKeyForOne(body.open) : null;
-    const key = wrap && unwrapForOne(wrap, { dnet: this.#dnet, epoch: since }, keyPair);
+    const key = wrap && unwrapForOne(wrap, { dnet: this.#dnet, epoch: since, ovx }, keyPair);
     return key ? { epoch: since, key } : null;
   }
 

@@ -5,7 +5,8 @@ import type { Sql } from "./sql.ts";
 import type { Transaction } from "./transaction.ts";
 
 export const Kind = { mint: 0, step: 1, join: 2, later: 3 } as const;
-export const Standing = { lost: 0, stands: 1 } as const;
+/** Broken: it has lost, and would break a rule where it would stand. */
+export const Standing = { lost: 0, stands: 1, broken: 2 } as const;
 
 export interface Place {
   readonly record: Uint8Array;
@@ -64,9 +65,15 @@ export class Places {
   /** Of a record, parents before children. */
   lost(record: Uint8Array): Row[] {
     return this.#sql.all<Row>(
-      "SELECT * FROM transactions WHERE record = ? AND stands = 0 ORDER BY height, kind, id",
+      "SELECT * FROM transactions WHERE record = ? AND stands <> 1 ORDER BY height, kind, id",
       record,
     );
+  }
+
+  /** Of those, the ones that would break a rule where they would stand. */
+  broken(record: Uint8Array): Row[] {
+    // The first of the two conditions is the index's.
+    return this.#sql.all<Row>("SELECT * FROM transactions WHERE record = ? AND stands <> 1 AND stands = 2", record);
   }
 
   /** What stands and spends that output of one that stands. */
@@ -112,6 +119,11 @@ export class Places {
     const sequence = this.next();
     this.#sql.run("UPDATE transactions SET stands = ?, sequence = ? WHERE id = ?", stands, sequence, id);
     return sequence;
+  }
+
+  /** Changes nothing that others are told. */
+  passOver({ id }: Row): void {
+    this.#sql.run("UPDATE transactions SET stands = ? WHERE id = ?", Standing.broken, id);
   }
 
   delete({ id }: Row): void {

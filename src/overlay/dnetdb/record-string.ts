@@ -36,11 +36,11 @@ export function writeRecord(store: Store, record: Uint8Array): RecordStrings {
   const [standing, lost] = [store.transactionsOf(record), store.evidence(record).map(({ bytes }) => bytes)];
   for (const bytes of standing) {
     const { isJoin, bodyHash } = factsOf(bytes);
-    writeTransaction(isJoin ? rest : chain, bytes, bodyHash && store.body(bodyHash));
+    writeTransaction(isJoin ? rest : chain, bytes, bodyHash && store.body(record, bodyHash));
   }
   for (const bytes of lost) {
     const { bodyHash } = factsOf(bytes);
-    writeTransaction(rest, bytes, bodyHash && store.body(bodyHash));
+    writeTransaction(rest, bytes, bodyHash && store.body(record, bodyHash));
   }
   const statements = store.statementsOf(record, 0).map(({ bytes }) => bytes);
   for (const bytes of statements.sort(compareBytes)) writeEntry(rest, KIND.statement, bytes);

@@ -16,9 +16,9 @@ export interface ReplicaOptions {
 }
 
 export interface PeerOptions {
-  /** Who it is, for the bounds: its key, or whatever else it has shown. */
+  /** Who it is, for the bounds and for how far it was read: its key, or whatever else it has shown. */
   readonly peer: string;
-  /** Which of its records are asked for; with a dnet's those of its clouds and relays, with one of these those of its dnets. */
+  /** Which of its records are asked for; with a dnet's those of the clouds and relays that it has or had, with one of these those of its dnets. */
   readonly interests: Interests;
   /** Which of ours it may read; all of them, unless it is said. */
   readonly serves?: (record: Uint8Array) => boolean;

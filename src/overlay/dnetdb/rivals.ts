@@ -5,19 +5,29 @@
  */
 import { compareBytes, sameBytes } from "../../base/bytes.ts";
 import { Kind, type Place, type Places, type Row, Standing } from "./places.ts";
-import type { Facts } from "./rules.ts";
-import { judge } from "./rules.ts";
+import { type Facts, judge, type Refusal } from "./rules.ts";
 import type { Sql } from "./sql.ts";
 import type { State } from "./state.ts";
 import { decodeTransaction, type Transaction } from "./transaction.ts";
 import type { Witnesses } from "./witnesses.ts";
 
-/** Beside what stands in a record, with all that follows from it: only its owner can write such. Full: further ones are not kept. */
-const MAX_LOSERS = 1_024;
-/** That spend one output. Full: the highest id makes room; it would be the last to stand. */
+/**
+ * Beside what stands in a record: that spend what stands, and that follow from these. Only its owner and the invited can write such. Full:
+ * further ones are not kept.
+ */
+export const MAX_LOSERS = 1_024;
+/**
+ * That spend one output. Full: one that no cloud speaks for makes room, with all that follows from it: what cannot stand, and else the
+ * highest id, which would be the last to stand.
+ */
 const MAX_RIVALS = 8;
+
 /** Thrown, and caught here, to take back a change that cannot be. */
-const CANNOT_STAND = new Error("the rules refuse it where it would stand");
+class CannotStand extends Error {
+  constructor(readonly why: Refusal) {
+    super(why);
+  }
+}
 
 export interface RivalParts {
   readonly sql: Sql;
@@ -25,42 +35,77 @@ export interface RivalParts {
   readonly state: State;
   readonly witnesses: Witnesses;
   readonly facts: Facts;
-  readonly body: (hash: Uint8Array) => Uint8Array | null;
+  readonly body: (record: Uint8Array, hash: Uint8Array) => Uint8Array | null;
 }
 
 export class Rivals {
   readonly #parts: RivalParts;
+  readonly #maxLosers: number;
 
-  constructor(parts: RivalParts) {
+  constructor(parts: RivalParts, maxLosers: number) {
     this.#parts = parts;
+    this.#maxLosers = maxLosers;
   }
 
-  /** Whether one more may be kept there; another may have gone for it. */
-  makeRoom({ record, height, kind, parent }: Place, id: Uint8Array): boolean {
-    const { places, witnesses } = this.#parts;
-    const lost = places.lost(record);
-    if (lost.length >= MAX_LOSERS) return false;
-    const rivals = lost.filter((row) => row.height === height && row.kind === kind && sameBytes(row.parent!, parent!));
-    if (rivals.length < MAX_RIVALS) return true;
-    const isAlone = (row: Row) => !witnesses.hasAny(row.id) && !lost.some((each) => sameBytes(each.parent!, row.id));
-    const last = rivals.findLast(isAlone);
-    if (!last || compareBytes(id, last.id) > 0) return false;
-    this.#drop(last);
-    return true;
+  /** Whether one more may be kept there: there is room, or another has gone for it; null when it may not. */
+  makeRoom(place: Place, id: Uint8Array): "free" | "made" | null {
+    const { record, parent } = place;
+    const lost = this.#parts.places.lost(record);
+    const rivals = rivalsAt(place, lost);
+    if (rivals.length >= MAX_RIVALS) {
+      const last = this.#lastOf(rivals, lost);
+      if (!last || (last.stands !== Standing.broken && compareBytes(id, last.id) > 0)) return null;
+      this.#drop(descendantsOf(last, lost));
+      return "made";
+    }
+    const ids = new Set(lost.map((row) => row.id.toHex()));
+    const isOfLost = (by: Uint8Array) => ids.has(by.toHex());
+    const alike = lost.filter((row) => isOfLost(row.parent!) === isOfLost(parent!));
+    return alike.length < this.#maxLosers ? "free" : null;
   }
 
-  /** Lets those stand that have more for them than what stands, until none has. */
+  /** One has come in there for which there was no room, as a cloud spoke for it: another goes. */
+  trim(place: Place): void {
+    const lost = this.#parts.places.lost(place.record);
+    const rivals = rivalsAt(place, lost);
+    const last = rivals.length > MAX_RIVALS ? this.#lastOf(rivals, lost) : null;
+    if (last) this.#drop(descendantsOf(last, lost));
+  }
+
+  /** That goes first; null when clouds speak for all. */
+  #lastOf(rivals: readonly Row[], lost: readonly Row[]): Row | null {
+    const { witnesses } = this.#parts;
+    const unsaid = rivals.filter((row) => !descendantsOf(row, lost).some((each) => witnesses.hasAny(each.id)));
+    return unsaid.findLast(({ stands }) => stands === Standing.broken) ?? unsaid.at(-1) ?? null;
+  }
+
+  /**
+   * Lets those stand that have more for them than what stands, until none has. A whole branch rises in one round, as parents come
+   * before children; what was taken back meanwhile, and what follows from it, is looked at in the next.
+   */
   settle(record: Uint8Array): void {
     const { places, witnesses } = this.#parts;
     for (let isSettled = false; !isSettled; ) {
       const lost = places.lost(record);
-      isSettled = lost.every((row) => !this.#mayRise(row, lost));
+      isSettled = lost.filter((row) => this.#mayRise(row, lost)).length === 0;
       if (!isSettled) witnesses.prune(record);
+      else this.#dropWrong(record, lost);
     }
   }
 
-  /** Whether anything has changed by it: it stands now, or, where it would, the rules refuse it, and it is gone. */
+  /** What breaks a rule is evidence beside what stands, and nothing where nothing else was said: there it would be refused. */
+  #dropWrong(record: Uint8Array, lost: readonly Row[]): void {
+    const { places } = this.#parts;
+    for (const row of places.broken(record)) {
+      const parent = places.row(row.parent!);
+      const isAlone = parent?.stands === Standing.stands && !places.childOf(parent, row.kind === Kind.join ? 1 : 0);
+      if (isAlone) this.#drop(descendantsOf(row, lost));
+    }
+  }
+
+  /** Whether it stands now. What breaks a rule where it would is not tried again: what comes before it is always the same. */
   #mayRise(row: Row, lost: readonly Row[]): boolean {
+    if (row.stands === Standing.broken) return false;
     const { places, sql } = this.#parts;
     const parent = places.row(row.parent!);
     if (parent?.stands !== Standing.stands) return false;
@@ -69,8 +114,9 @@ export class Rivals {
     try {
       sql.atomically(() => this.#raise(row, rival));
     } catch (error) {
-      if (error !== CANNOT_STAND) throw error;
-      for (const each of descendantsOf(row, lost)) this.#drop(each);
+      if (!(error instanceof CannotStand)) throw error;
+      if (error.why !== "NO_BODY") places.passOver(row); // which may come yet
+      return false;
     }
     return true;
   }
@@ -102,7 +148,8 @@ export class Rivals {
     else if (rival) places.set(rival, Standing.lost);
     const { transaction, body } = this.#read(row);
     // Its time was looked at when it came.
-    if (judge(transaction, body, facts, transaction.time)) throw CANNOT_STAND;
+    const why = judge(transaction, body, facts, transaction.time);
+    if (why) throw new CannotStand(why);
     const sequence = places.set(row, Standing.stands);
     if (!isRebuilt) state.note(record, row.id, sequence); // no more as a loser
     state.apply(transaction, body, height, sequence);
@@ -129,18 +176,28 @@ export class Rivals {
     state.grow(record, bytes);
   }
 
-  #drop(row: Row): void {
-    const { places, state, sql } = this.#parts;
-    places.delete(row);
-    sql.run("DELETE FROM statements WHERE transaction_id = ?", row.id);
-    state.note(row.record, row.id, places.next());
-    state.grow(row.record, -row.bytes.length);
+  #drop(branch: readonly Row[]): void {
+    const { places, state, witnesses } = this.#parts;
+    const isHeard = branch.some(({ record, id }) => state.isHeard(record, id));
+    for (const row of branch) {
+      witnesses.forget(row);
+      places.delete(row);
+      state.unhear(row.record, row.id);
+      state.note(row.record, row.id, places.next());
+      state.grow(row.record, -row.bytes.length);
+    }
+    if (isHeard) witnesses.dropUnknown(branch[0]!.record);
   }
 
-  #read({ bytes }: Row): { transaction: Transaction; body: Uint8Array | null } {
+  #read({ record, bytes }: Row): { transaction: Transaction; body: Uint8Array | null } {
     const transaction = decodeTransaction(bytes) as Transaction;
-    return { transaction, body: transaction.bodyHash && this.#parts.body(transaction.bodyHash) };
+    return { transaction, body: transaction.bodyHash && this.#parts.body(record, transaction.bodyHash) };
   }
+}
+
+/** That spend the same, among those that lost. */
+function rivalsAt({ height, kind, parent }: Place, lost: readonly Row[]): Row[] {
+  return lost.filter((row) => row.height === height && row.kind === kind && sameBytes(row.parent!, parent!));
 }
 
 /** With what follows from it, among those that lost. */

@@ -6,9 +6,9 @@
  * Nonces are drawn at random: an epoch's bodies are far fewer than the 2^32 that this is good for (SP 800-38D §8.3).
  *
  * A key is wrapped by an X25519 agreement (RFC 7748) between a key pair made for that body alone and the reader's Ed25519 key,
- * mapped to Curve25519; HKDF-SHA-256 of it, with the dnet's id as salt and a domain ‖ epoch u32 ‖ both public keys as info,
- * gives a tag of 16 bytes, by which the reader finds its own, and the key that wraps: AES-256-GCM with a nonce of zeros, as
- * that key is used once.
+ * mapped to Curve25519; HKDF-SHA-256 of it, with the dnet's id as salt and a domain ‖ epoch u32 ‖ both public keys ‖ for a cloud
+ * or relay its id as info, gives a tag of 16 bytes, by which the reader finds its own, and the key that wraps: AES-256-GCM with a
+ * nonce of zeros, as that key is used once. Without that id it would not be: a cloud may name any member's key as its own.
  */
 import { compareBytes, sameBytes } from "../../base/bytes.ts";
 import type { Random } from "../../base/random.ts";
@@ -107,7 +107,7 @@ export function wrapForAll(
   const distinct = new Map(readers.map((reader) => [reader.toHex(), reader]));
   const members = [...distinct.values()].flatMap((reader) => wrapFor(ephemeral, at, reader, networkKey) ?? []);
   const clouds = ovxs.flatMap(({ ovx, key }) => {
-    const wrap = wrapFor(ephemeral, at, key, admission);
+    const wrap = wrapFor(ephemeral, { ...at, ovx }, key, admission);
     return wrap ? [{ ovx, wrapped: wrap.wrapped }] : [];
   });
   return {
@@ -132,7 +132,7 @@ export function unwrapOvx(
   reader: KeyPair,
 ): Uint8Array | null {
   const wrap = ovxs.find((each) => sameBytes(each.ovx, ovx));
-  return wrap ? unwrapForOne({ ephemeral, wrapped: wrap.wrapped }, at, reader) : null;
+  return wrap ? unwrapForOne({ ephemeral, wrapped: wrap.wrapped }, { ...at, ovx }, reader) : null;
 }
 
 /** What stands in private dnets for an address, or for a key. */
@@ -156,6 +156,8 @@ export function memberTag(slotKey: Uint8Array, publicKey: Uint8Array): Tag {
 export interface WrapPlace {
   readonly dnet: Uint8Array;
   readonly epoch: number;
+  /** The cloud or relay that it is for, if it is for one. */
+  readonly ovx?: Uint8Array;
 }
 
 interface WrapSecret {
@@ -178,11 +180,11 @@ function wrapSecret(ephemeral: Uint8Array, at: WrapPlace, { publicKey, secretKey
 
 function secretOf(
   shared: Uint8Array,
-  { dnet, epoch }: WrapPlace,
+  { dnet, epoch, ovx = EMPTY }: WrapPlace,
   ephemeral: Uint8Array,
   reader: Uint8Array,
 ): WrapSecret {
-  const info = new Writer().fixed(WRAP_DOMAIN).u32(epoch).fixed(ephemeral).fixed(reader).finish();
+  const info = new Writer().fixed(WRAP_DOMAIN).u32(epoch).fixed(ephemeral).fixed(reader).fixed(ovx).finish();
   const bytes = hkdfSha256(shared, dnet, info, WRAP_TAG_BYTES + NETWORK_KEY_BYTES);
   return { tag: bytes.subarray(0, WRAP_TAG_BYTES), key: bytes.subarray(WRAP_TAG_BYTES) };
 }

@@ -22,8 +22,9 @@ export class Sql {
     return this.#prepared(sql).all(...values) as Row[];
   }
 
-  run(sql: string, ...values: SqlValue[]): void {
-    this.#prepared(sql).run(...values);
+  /** Returns how many rows it has changed. */
+  run(sql: string, ...values: SqlValue[]): number {
+    return this.#prepared(sql).run(...values).changes;
   }
 
   has(sql: string, ...values: SqlValue[]): boolean {

@@ -62,7 +62,6 @@ const TABLES = {
   attachments: "dnet",
   authorisations: "ovx",
   settings: "record",
-  ovx_keys: "ovx",
 } as const;
 
 export class State {
@@ -90,10 +89,10 @@ export class State {
     return this.#sql.all<RecordRow>(sql, kind === "dnet" ? 1 : 0).map(viewOf);
   }
 
-  /** How many records this lock owns. */
-  ownedBy(lock: Lock): number {
-    return this.#sql.get<{ count: number }>("SELECT COUNT(*) AS count FROM records WHERE lock = ?", lockBytes(lock))!
-      .count;
+  /** How many records this lock has begun, whoever owns them now. */
+  begunBy(lock: Lock): number {
+    const sql = "SELECT COUNT(*) AS count FROM records WHERE begun_by = ?";
+    return this.#sql.get<{ count: number }>(sql, lockBytes(lock))!.count;
   }
 
   /** Addresses that are taken, in the order in which they came to be. */
@@ -124,6 +123,13 @@ export class State {
     return this.#sql.all(sql, dnet);
   }
 
+  /** Those that are attached now, and then those that any step here attaches, whether it stands or not. */
+  everAttached(dnet: Uint8Array): Uint8Array[] {
+    const sql = `SELECT DISTINCT ovx FROM ever_attached WHERE dnet = ?1 ORDER BY ovx NOT IN
+      (SELECT ovx FROM attachments WHERE dnet = ?1 AND until IS NULL)`;
+    return this.#sql.all<{ ovx: Uint8Array }>(sql, dnet).map(({ ovx }) => ovx);
+  }
+
   /** Those that were when the dnet's steps had come to that height. */
   attachedAt(dnet: Uint8Array, height: number): Uint8Array[] {
     const sql = "SELECT ovx FROM attachments WHERE dnet = ? AND since <= ? AND (until IS NULL OR until > ?)";
@@ -134,8 +140,9 @@ export class State {
     return this.#sql.has("SELECT 1 FROM attachments WHERE dnet = ? AND ovx = ? AND until IS NULL", dnet, ovx);
   }
 
+  /** By any step here, whether it stands or not. */
   wasAttached(dnet: Uint8Array, ovx: Uint8Array): boolean {
-    return this.#sql.has("SELECT 1 FROM attachments WHERE dnet = ? AND ovx = ?", dnet, ovx);
+    return this.#sql.has("SELECT 1 FROM ever_attached WHERE dnet = ? AND ovx = ?", dnet, ovx);
   }
 
   /** The dnets that a cloud or relay serves. */
@@ -154,23 +161,49 @@ export class State {
     return this.#sql.all<{ bytes: Uint8Array }>(sql, record, OPS[op].code).map(({ bytes }) => bytes);
   }
 
+  /** By any step here, whether it stands or not. */
   isKeyOf(ovx: Uint8Array, key: Uint8Array): boolean {
     return this.#sql.has("SELECT 1 FROM ovx_keys WHERE ovx = ? AND key = ?", ovx, key);
   }
 
   // Changes
 
-  /** `script` and `body` are the transaction's; it stands at `height` of its record from now on. */
-  apply(transaction: Transaction, body: Uint8Array | null, height: number, sequence: number): void {
+  /** A step is here, whether it stands or not: what it says of clouds is what their word is known by, wherever that is heard first. */
+  hear({ id, outputs }: Transaction): void {
+    const { script } = outputs[0]!;
+    if (script.op === "OP_DNET_OVX") {
+      this.#sql.run("INSERT INTO ever_attached VALUES (?, ?, ?)", script.dnet, script.ovx, id);
+    } else if (script.op === "OP_OVX_CREATE" || script.op === "OP_OVX_UPDATE") {
+      this.#sql.run("INSERT INTO ovx_keys VALUES (?, ?, ?)", script.ovx, script.key, id);
+    }
+  }
+
+  /** Whether it says something of clouds. */
+  isHeard(record: Uint8Array, step: Uint8Array): boolean {
+    const sql =
+      "SELECT 1 FROM ever_attached WHERE dnet = ?1 AND step = ?2 UNION ALL SELECT 1 FROM ovx_keys WHERE ovx = ?1 AND step = ?2";
+    return this.#sql.has(sql, record, step);
+  }
+
+  /** It is no more. */
+  unhear(record: Uint8Array, step: Uint8Array): void {
+    this.#sql.run("DELETE FROM ever_attached WHERE dnet = ? AND step = ?", record, step);
+    this.#sql.run("DELETE FROM ovx_keys WHERE ovx = ? AND step = ?", record, step);
+  }
+
+  /** `body` is the transaction's; it stands at `height` of its record from now on, which takes `bytes` more by it. */
+  apply(transaction: Transaction, body: Uint8Array | null, height: number, sequence: number, bytes = 0): void {
     const { id, input, outputs } = transaction;
     const { script } = outputs[0]!;
     const record = recordOf(script);
     if (!record) return;
-    if (isCreation(script.op)) this.#begin(record, script, body, id, sequence);
-    else if (script.op === "OP_DNET_JOIN") this.note(record, id, sequence);
-    else {
-      const sql = "UPDATE records SET head = ?, height = ?, changed = ? WHERE id = ?";
-      this.#sql.run(sql, id, height, sequence, record);
+    if (isCreation(script.op)) this.#begin(record, script, body, id, sequence, bytes);
+    else if (script.op === "OP_DNET_JOIN") {
+      this.note(record, id, sequence);
+      this.grow(record, bytes);
+    } else {
+      const sql = "UPDATE records SET head = ?, height = ?, changed = ?, bytes = bytes + ? WHERE id = ?";
+      this.#sql.run(sql, id, height, sequence, bytes, record);
     }
     this.#mean(script, id, input?.transaction ?? null, height);
   }
@@ -198,14 +231,22 @@ export class State {
       this.#sql.run(`DELETE FROM ${table} WHERE ${column} = ?`, record);
   }
 
-  #begin(record: Uint8Array, script: Script, body: Uint8Array | null, head: Uint8Array, sequence: number): void {
+  #begin(
+    record: Uint8Array,
+    script: Script,
+    body: Uint8Array | null,
+    head: Uint8Array,
+    sequence: number,
+    bytes: number,
+  ): void {
     const { op, lock, name } = script as Script<"OP_DNET_CREATE" | "OP_OVX_CREATE">;
     const isDnet = isOfDnet(op);
     const range4 = isDnet && name !== null && body ? rangeOf(body) : null;
-    const values = [record, name, isDnet ? 1 : 0, lockBytes(lock), head, range4 && formatPrefix(range4)] as const;
+    const owner = lockBytes(lock);
+    const values = [record, name, isDnet ? 1 : 0, owner, owner, head, range4 && formatPrefix(range4)] as const;
     const sql =
-      "INSERT INTO records (id, name, is_dnet, lock, head, range, height, epoch, is_closed, digest, changed, bytes) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, 0)";
-    this.#sql.run(sql, ...values, new Uint8Array(DIGEST_BYTES), sequence);
+      "INSERT INTO records (id, name, is_dnet, lock, begun_by, head, range, height, epoch, is_closed, digest, changed, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, ?)";
+    this.#sql.run(sql, ...values, new Uint8Array(DIGEST_BYTES), sequence, bytes);
   }
 
   #mean(script: Script, id: Uint8Array, parent: Uint8Array | null, height: number): void {
@@ -214,10 +255,10 @@ export class State {
       case "OP_DNET_NODE": {
         const { dnet, slot, member } = script;
         const insert = "INSERT INTO slots VALUES (?, ?, ?, NULL, ?)";
-        return sql.run(insert, dnet, operand("slot", slot), operand("member", member), id);
+        return void sql.run(insert, dnet, operand("slot", slot), operand("member", member), id);
       }
       case "OP_DNET_INVITE":
-        return sql.run(
+        return void sql.run(
           "INSERT INTO slots VALUES (?, ?, NULL, ?, ?)",
           script.dnet,
           operand("slot", script.slot),
@@ -227,39 +268,45 @@ export class State {
       case "OP_DNET_JOIN": {
         // Where the owner has taken the address back, whoever joins late joins nothing: in the record's order the removal came after.
         const set = "UPDATE slots SET member = ?, set_by = ? WHERE dnet = ? AND slot = ? AND invitation = ?";
-        return sql.run(set, operand("member", script.member), id, script.dnet, operand("slot", script.slot), parent);
+        return void sql.run(
+          set,
+          operand("member", script.member),
+          id,
+          script.dnet,
+          operand("slot", script.slot),
+          parent,
+        );
       }
       case "OP_DNET_NODE_REMOVE":
-        return sql.run("DELETE FROM slots WHERE dnet = ? AND slot = ?", script.dnet, operand("slot", script.slot));
+        return void sql.run("DELETE FROM slots WHERE dnet = ? AND slot = ?", script.dnet, operand("slot", script.slot));
       case "OP_DNET_OVX":
-        return sql.run("INSERT INTO attachments VALUES (?, ?, ?, NULL, ?)", script.dnet, script.ovx, height, id);
+        return void sql.run("INSERT INTO attachments VALUES (?, ?, ?, NULL, ?)", script.dnet, script.ovx, height, id);
       case "OP_DNET_OVX_REMOVE": {
         const set = "UPDATE attachments SET until = ? WHERE dnet = ? AND ovx = ? AND until IS NULL";
-        return sql.run(set, height, script.dnet, script.ovx);
+        return void sql.run(set, height, script.dnet, script.ovx);
       }
       case "OP_DNET_KEY":
         sql.run("UPDATE records SET epoch = ? WHERE id = ?", script.epoch, script.dnet);
         return this.#set(script.dnet, script.op, id);
       case "OP_DNET_TRANSFER":
-        return sql.run("UPDATE records SET lock = ? WHERE id = ?", lockBytes(script.lock), script.dnet);
+        return void sql.run("UPDATE records SET lock = ? WHERE id = ?", lockBytes(script.lock), script.dnet);
       case "OP_DNET_CREATE":
       case "OP_DNET_POLICY":
         return this.#set(script.dnet, script.op, id);
       case "OP_OVX_CREATE":
       case "OP_OVX_UPDATE":
         sql.run("UPDATE records SET key = ? WHERE id = ?", script.key, script.ovx);
-        sql.run("INSERT OR IGNORE INTO ovx_keys VALUES (?, ?)", script.ovx, script.key);
         return this.#set(script.ovx, script.op, id);
       case "OP_OVX_AUTH": {
         const { ovx, dnet, expiresAt, quotaBytes } = script;
         const insert = "INSERT OR REPLACE INTO authorisations VALUES (?, ?, ?, ?, ?)";
-        return sql.run(insert, ovx, dnet, expiresAt, quotaBytes, id);
+        return void sql.run(insert, ovx, dnet, expiresAt, quotaBytes, id);
       }
       case "OP_OVX_REVOKE":
-        return sql.run("DELETE FROM authorisations WHERE ovx = ? AND dnet = ?", script.ovx, script.dnet);
+        return void sql.run("DELETE FROM authorisations WHERE ovx = ? AND dnet = ?", script.ovx, script.dnet);
       case "OP_DNET_CLOSE":
       case "OP_OVX_CLOSE":
-        return sql.run("UPDATE records SET is_closed = 1 WHERE id = ?", recordOf(script));
+        return void sql.run("UPDATE records SET is_closed = 1 WHERE id = ?", recordOf(script));
     }
   }
 

@@ -4,22 +4,25 @@
  * What becomes of two that spend the same is `rivals.ts`.
  */
 import type { Database } from "bun:sqlite";
+import { BoundedMap } from "../../base/bounded-map.ts";
 import { sameBytes } from "../../base/bytes.ts";
 import type { KeyPair } from "../../crypto/ed25519.ts";
 import { sha256 } from "../../crypto/sha256.ts";
+import { type Ahead, NOTHING_AHEAD } from "./ahead.ts";
 import { CloudLog } from "./cloud-log.ts";
 import { MAX_BODY_BYTES } from "./contents.ts";
 import type { Lock } from "./lock.ts";
 import type { MemberReference, Slot } from "./operands.ts";
 import { Kind, Places, type Row, Standing } from "./places.ts";
-import { Rivals } from "./rivals.ts";
-import { type Facts, judge, judgeWord, type KnownOutput, type RecordFacts, type Refusal } from "./rules.ts";
+import { MAX_LOSERS, Rivals } from "./rivals.ts";
+import { type Facts, judge, judgeWord, type KnownOutput, type RecordFacts, type Refusal, recordOf } from "./rules.ts";
 import { migrate } from "./schema.ts";
 import type { OpName } from "./script.ts";
 import { Sql } from "./sql.ts";
 import { type Authorisation, type RecordView, type SlotView, State } from "./state.ts";
 import { decodeTransaction, type OutputReference, type Transaction } from "./transaction.ts";
-import type { Block } from "./witness.ts";
+import { Waiting } from "./waiting.ts";
+import { type Block, decodeStatement, type Statement } from "./witness.ts";
 import { type StatementVerdict, Witnesses } from "./witnesses.ts";
 
 /** Transactions of later versions: anyone can write them, for nothing. Full: further ones are refused. */
@@ -66,11 +69,27 @@ export class Store implements Facts {
   readonly #sql: Sql;
   readonly #places: Places;
   readonly #rivals: Rivals;
+  readonly #ahead: Ahead;
+  readonly #waiting = new Waiting();
+  /**
+   * What breaks a rule, and was not kept as evidence for want of room: to see that may take as long as the chain is, and anyone can send it
+   * again.
+   */
+  readonly #wrong = new BoundedMap<string, true>(MAX_WRONG);
   /** That was accepted: an owner's next step spends it, and is held against it without decoding it again (3 of 90 µs). */
   #newest: Transaction | null = null;
 
-  /** Makes the tables where there are none; `newId` names a store that is made now. Throws DnetError for one of a later version. */
-  constructor(database: Database, newId: Uint8Array = new Uint8Array(STORE_ID_BYTES)) {
+  /**
+   * Makes the tables where there are none; `newId` names a store that is made now, `maxLosers` is for one that is built anew from another.
+   * Throws DnetError for one of a later version.
+   */
+  constructor(
+    database: Database,
+    newId: Uint8Array = new Uint8Array(STORE_ID_BYTES),
+    ahead: Ahead = NOTHING_AHEAD,
+    maxLosers = MAX_LOSERS,
+  ) {
+    this.#ahead = ahead;
     this.#sql = new Sql(database);
     migrate(database, this.#sql, newId);
     this.state = new State(this.#sql);
@@ -79,8 +98,9 @@ export class Store implements Facts {
     this.witnesses = new Witnesses(this.#sql, this.state, next, (record) => this.#rivals.settle(record));
     this.log = new CloudLog(this.#sql, this.witnesses);
     const { state, witnesses } = this;
-    const body = (hash: Uint8Array) => this.body(hash);
-    this.#rivals = new Rivals({ sql: this.#sql, places: this.#places, state, witnesses, facts: this, body });
+    const body = (record: Uint8Array, hash: Uint8Array) => this.body(record, hash);
+    const parts = { sql: this.#sql, places: this.#places, state, witnesses, facts: this, body };
+    this.#rivals = new Rivals(parts, maxLosers);
   }
 
   /** 16 bytes: other replicas know by it how far they have read this one. */
@@ -93,27 +113,32 @@ export class Store implements Facts {
     return this.#places.sequence;
   }
 
-  /** `now`: ms since 1970. `body`: what the transaction has beside the chain; null when it has none, or that is not at hand. */
-  accept(now: number, bytes: Uint8Array, body: Uint8Array | null): Verdict {
-    const transaction = decodeTransaction(bytes);
+  /**
+   * `now`: ms since 1970. `body`: what the transaction has beside the chain; null when it has none, or that is not at hand. `transaction`:
+   * what the bytes say, for whoever has read them already.
+   */
+  accept(now: number, bytes: Uint8Array, body: Uint8Array | null, transaction = decodeTransaction(bytes)): Verdict {
     if (!transaction) return { status: "refused", id: null, why: "MALFORMED" };
     const { id } = transaction;
+    const isVerified = !("version" in transaction) && this.#ahead.take(transaction);
     const isKnown = this.#sql.has("SELECT 1 FROM transactions WHERE id = ?", id);
     if ("version" in transaction) return isKnown ? { status: "known", id } : this.#keepLater(id, bytes);
     const { bodyHash } = transaction;
     const isBody = body === null || (bodyHash !== null && isBodyOf(body, bodyHash));
     if (isKnown) {
-      if (body && isBody) this.#keepBodyOf(this.#places.row(id)!.record, bodyHash!, body); // whoever told us of it first did not have it
+      if (body && isBody) this.#keepLateBody(this.#places.row(id)!, bodyHash!, body);
       return { status: "known", id };
     }
-    const why = isBody ? judge(transaction, body, this, now) : "WRONG_HASH";
-    if (why === "SPENT_INPUT") return this.#contend(now, transaction, bytes, body);
+    const why = isBody ? judge(transaction, body, this, now, isVerified) : "WRONG_HASH";
+    if (why === "SPENT_INPUT") return this.#contend(now, transaction, bytes, body, isVerified);
+    if (why === "UNKNOWN_INPUT") return this.#letWait(now, transaction, bytes, isVerified);
     if (why) return { status: "refused", id, why };
     this.#within(() => {
       const place = this.#places.placeOf(transaction);
       this.#places.insert(transaction, bytes, place, Standing.stands);
-      this.state.apply(transaction, body, place.height, this.sequence);
-      this.state.grow(place.record, bytes.length + (body ? this.#keepBody(bodyHash!, body) : 0));
+      this.state.hear(transaction);
+      const more = bytes.length + (body ? this.#keepBody(place.record, bodyHash!, body) : 0);
+      this.state.apply(transaction, body, place.height, this.sequence, more);
     });
     this.#newest = transaction;
     return { status: "accepted", id };
@@ -121,7 +146,15 @@ export class Store implements Facts {
 
   /** What a cloud says of a transaction that is here, or the proof that a cloud has no word. It may decide which of two stands. */
   acceptStatement(now: number, bytes: Uint8Array): StatementVerdict {
-    return this.atomically(() => this.witnesses.accept(now, bytes));
+    return this.atomically(() => {
+      const verdict = this.witnesses.accept(now, bytes);
+      const isUnknown = verdict.status === "refused" && verdict.why === "UNKNOWN_TRANSACTION";
+      const first = isUnknown ? this.#letIn(now, decodeStatement(bytes)!) : null;
+      if (!first) return verdict;
+      const again = this.witnesses.accept(now, bytes);
+      this.#rivals.trim(first);
+      return again;
+    });
   }
 
   /** A block of what was accepted since the cloud's last, signed; null when there is nothing new. */
@@ -134,9 +167,19 @@ export class Store implements Facts {
     if (body.length > MAX_BODY_BYTES) return false;
     const hash = sha256(body);
     const sql = `SELECT 1 FROM transactions WHERE id IN (${IN_USE}) AND body = ?`;
-    if (!this.#sql.has(sql, record, record, record, record, hash) || this.body(hash)) return false;
+    if (!this.#sql.has(sql, record, record, record, record, hash) || this.body(record, hash)) return false;
     this.#keepBodyOf(record, hash, body);
     return true;
+  }
+
+  /** In `work` these are accepted, in that order, in one step of the database or in several: their signatures may be verified ahead. */
+  inBulk<Result>(transactions: readonly Uint8Array[], work: () => Result): Result {
+    this.#ahead.begin(transactions);
+    try {
+      return work();
+    } finally {
+      this.#ahead.end();
+    }
   }
 
   /** Many steps of the database as one: much faster, and all or nothing. */
@@ -162,8 +205,14 @@ export class Store implements Facts {
     return this.#sql.get<{ bytes: Uint8Array }>("SELECT bytes FROM transactions WHERE id = ?", id)?.bytes ?? null;
   }
 
-  body(hash: Uint8Array): Uint8Array | null {
-    return this.#sql.get<{ bytes: Uint8Array }>("SELECT bytes FROM bodies WHERE hash = ?", hash)?.bytes ?? null;
+  /** Or it waits for a cloud to speak for it. */
+  isHere(id: Uint8Array): boolean {
+    return this.transaction(id) !== null || this.#waiting.has(id);
+  }
+
+  body(record: Uint8Array, hash: Uint8Array): Uint8Array | null {
+    const sql = "SELECT bytes FROM bodies WHERE record = ? AND hash = ?";
+    return this.#sql.get<{ bytes: Uint8Array }>(sql, record, hash)?.bytes ?? null;
   }
 
   /** In the record's order: its mint, then each step, and right after an invitation whoever joined by it. */
@@ -181,7 +230,7 @@ export class Store implements Facts {
   /** What is not of the chain, from that place of the log on: joins, and the losers of two that spend the same. */
   besideOf(record: Uint8Array, since: number, limit: number): KeptTransaction[] {
     const sql =
-      "SELECT id, bytes, height, body, sequence FROM transactions WHERE record = ? AND (kind = 2 OR stands = 0) AND sequence > ? ORDER BY sequence LIMIT ?";
+      "SELECT id, bytes, height, body, sequence FROM transactions WHERE record = ? AND (kind = 2 OR stands <> 1) AND sequence > ? ORDER BY sequence LIMIT ?";
     return this.#sql.all<KeptTransaction>(sql, record, since, limit);
   }
 
@@ -202,7 +251,7 @@ export class Store implements Facts {
 
   /** Hashes of bodies that say what is so now, and are not here. */
   missingBodies(record: Uint8Array, limit: number): Uint8Array[] {
-    const sql = `SELECT body FROM transactions WHERE id IN (${IN_USE}) AND body IS NOT NULL AND body NOT IN (SELECT hash FROM bodies) LIMIT ?`;
+    const sql = `SELECT body FROM transactions WHERE id IN (${IN_USE}) AND body IS NOT NULL AND NOT EXISTS (SELECT 1 FROM bodies WHERE bodies.record = transactions.record AND hash = body) LIMIT ?`;
     return this.#sql.all<{ body: Uint8Array }>(sql, record, record, record, record, limit).map(({ body }) => body);
   }
 
@@ -210,16 +259,20 @@ export class Store implements Facts {
   collectBodies(): number {
     return this.atomically(() => {
       const before = this.#count("bodies");
-      this.#sql.run(`DELETE FROM bodies WHERE hash NOT IN (
-        SELECT body FROM transactions WHERE body IS NOT NULL AND id IN (
+      this.#sql.run(`DELETE FROM bodies WHERE (record, hash) NOT IN (
+        SELECT record, body FROM transactions WHERE body IS NOT NULL AND id IN (
           SELECT set_by FROM slots UNION SELECT invitation FROM slots UNION SELECT set_by FROM attachments WHERE until IS NULL UNION SELECT set_by FROM settings))`);
       return before - this.#count("bodies");
     });
   }
 
   /** What is kept of what clouds said about a record, from that place of the log on. */
-  statementsOf(record: Uint8Array, since: number): { readonly bytes: Uint8Array; readonly sequence: number }[] {
-    return this.witnesses.statements(record, since);
+  statementsOf(
+    record: Uint8Array,
+    since: number,
+    limit?: number,
+  ): { readonly bytes: Uint8Array; readonly sequence: number }[] {
+    return this.witnesses.statements(record, since, limit);
   }
 
   /** What a record takes, its bodies included; 0 for one that is not here. */
@@ -232,9 +285,9 @@ export class Store implements Facts {
     return this.#sql.get("SELECT COUNT(*) AS records, IFNULL(SUM(bytes), 0) AS bytes FROM records")!;
   }
 
-  /** How many records this lock owns. */
-  recordsOfLock(lock: Lock): number {
-    return this.state.ownedBy(lock);
+  /** How many records this lock has begun, whoever owns them now. */
+  recordsBegunBy(lock: Lock): number {
+    return this.state.begunBy(lock);
   }
 
   /** How far a log that goes by that name was read; 0 when it was not, or not for long. */
@@ -324,22 +377,76 @@ export class Store implements Facts {
     else this.atomically(work);
   }
 
+  /** What it spends is not here. It may follow what waits. */
+  #letWait(now: number, transaction: Transaction, bytes: Uint8Array, isVerified: boolean): Verdict {
+    const { id, input } = transaction;
+    const spent = this.#waiting.output(input!);
+    const why = spent && judgeWord(transaction, spent, now, isVerified);
+    if (!spent || why) return { status: "refused", id, why: why ?? "UNKNOWN_INPUT" };
+    this.#waiting.add(transaction, bytes);
+    return { status: "refused", id, why: "SPENT_INPUT" };
+  }
+
+  /** A cloud speaks for what waits: it and what it follows come in. Returns the first of them; null when none has. */
+  #letIn(now: number, { block: { ovx }, transaction }: Statement): Row | null {
+    const branch = this.#waiting.branchOf(transaction);
+    const record = branch[0] && recordOf(branch[0].transaction.outputs[0]!.script);
+    if (!record || !this.witnesses.isWitness(ovx, record) || this.witnesses.fork(ovx)) return null;
+    for (const each of branch) {
+      const { id, input } = each.transaction;
+      this.#waiting.delete(id);
+      // What it spends may have gone meanwhile.
+      if (this.transaction(id) || !this.output(input!)) continue;
+      this.#contend(now, each.transaction, each.bytes, null, true, { isSpokenFor: true }); // its signatures were looked at when it came
+    }
+    return this.#places.row(branch[0]!.transaction.id);
+  }
+
   /** What it spends is spent, or does not stand: it is kept beside, if its signer may say it, and may come to stand. */
-  #contend(now: number, transaction: Transaction, bytes: Uint8Array, body: Uint8Array | null): Verdict {
+  #contend(
+    now: number,
+    transaction: Transaction,
+    bytes: Uint8Array,
+    body: Uint8Array | null,
+    isVerified: boolean,
+    { isSpokenFor = false } = {},
+  ): Verdict {
     const { id, input, bodyHash } = transaction;
-    const why = judgeWord(transaction, this.output(input!)!, now);
+    if (this.#wrong.has(id.toHex())) return { status: "refused", id, why: "SPENT_INPUT" };
+    const why = judgeWord(transaction, this.output(input!)!, now, isVerified);
     if (why) return { status: "refused", id, why };
     const place = this.#places.placeOf(transaction);
-    const row = this.atomically(() => {
-      if (!this.#rivals.makeRoom(place, id)) return null;
+    const isOfStanding = this.#places.row(input!.transaction)!.stands === Standing.stands;
+    const row = this.#orNone(() => {
+      const room = isSpokenFor ? "free" : this.#rivals.makeRoom(place, id);
+      if (!room) throw NO_ROOM;
       this.#places.insert(transaction, bytes, place, Standing.lost);
-      this.state.grow(place.record, bytes.length + (body ? this.#keepBody(bodyHash!, body) : 0));
+      this.state.hear(transaction);
+      this.state.grow(place.record, bytes.length + (body ? this.#keepBody(place.record, bodyHash!, body) : 0));
       this.state.note(place.record, id, this.sequence);
-      this.#rivals.settle(place.record);
-      return this.#places.row(id);
+      if (isOfStanding) this.#rivals.settle(place.record); // nobody has said anything of it, and else it cannot stand
+      const row = this.#places.row(id);
+      if (room === "made" && row?.stands === Standing.broken) {
+        this.#wrong.set(id.toHex(), true);
+        throw NO_ROOM;
+      }
+      return row;
     });
-    if (!row) return { status: "refused", id, why: "SPENT_INPUT" };
+    if (!row) {
+      this.#waiting.add(transaction, bytes);
+      return { status: "refused", id, why: "SPENT_INPUT" };
+    }
     return row.stands === Standing.stands ? { status: "accepted", id } : { status: "lost", id, why: "SPENT_INPUT" };
+  }
+
+  /** Null, and nothing has changed, when there was no room. */
+  #orNone<Result>(work: () => Result): Result | null {
+    try {
+      return this.atomically(work);
+    } catch (error) {
+      if (error !== NO_ROOM) throw error;
+      return null;
+    }
   }
 
   #keepLater(id: Uint8Array, bytes: Uint8Array): Verdict {
@@ -348,15 +455,21 @@ export class Store implements Facts {
     return { status: "kept", id };
   }
 
+  /** Whoever told us of the step first did not have it. A creation may have waited for it to stand. */
+  #keepLateBody({ record, stands }: Row, hash: Uint8Array, body: Uint8Array): void {
+    this.atomically(() => {
+      this.#keepBodyOf(record, hash, body);
+      if (stands === Standing.lost) this.#rivals.settle(record);
+    });
+  }
+
   #keepBodyOf(record: Uint8Array, hash: Uint8Array, body: Uint8Array): void {
-    this.#within(() => this.state.grow(record, this.#keepBody(hash, body)));
+    this.#within(() => this.state.grow(record, this.#keepBody(record, hash, body)));
   }
 
   /** Returns how many bytes more are kept. */
-  #keepBody(hash: Uint8Array, body: Uint8Array): number {
-    if (this.#sql.has("SELECT 1 FROM bodies WHERE hash = ?", hash)) return 0;
-    this.#sql.run("INSERT INTO bodies VALUES (?, ?)", hash, body);
-    return body.length;
+  #keepBody(record: Uint8Array, hash: Uint8Array, body: Uint8Array): number {
+    return this.#sql.run("INSERT OR IGNORE INTO bodies VALUES (?, ?, ?)", record, hash, body) * body.length;
   }
 
   #count(table: "bodies"): number {
@@ -368,6 +481,11 @@ const HEAD = "SELECT id AS record, height, head, digest, changed FROM records";
 const IN_USE =
   "SELECT set_by FROM slots WHERE dnet = ? UNION SELECT invitation FROM slots WHERE dnet = ? UNION SELECT set_by FROM attachments WHERE dnet = ? AND until IS NULL UNION SELECT set_by FROM settings WHERE record = ?";
 const MAX_CURSORS = 1_024;
+/** Full: that of the longest ago is looked at once more. */
+const MAX_WRONG = 4_096;
+/** Thrown, and caught here, to take back what there is no room for. */
+const NO_ROOM = new Error("there is no room for one more beside what stands");
+
 function isBodyOf(body: Uint8Array, hash: Uint8Array): boolean {
   return body.length <= MAX_BODY_BYTES && sameBytes(sha256(body), hash);
 }

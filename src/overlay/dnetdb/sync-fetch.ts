@@ -5,9 +5,9 @@
 import { sameBytes } from "../../base/bytes.ts";
 import { sha256 } from "../../crypto/sha256.ts";
 import type { Admission } from "./admission.ts";
-import type { Intake } from "./intake.ts";
+import { Intake } from "./intake.ts";
 import { interestsAround } from "./interests.ts";
-import { STORE_ID_BYTES, type Store } from "./store.ts";
+import type { Store } from "./store.ts";
 import type { Head, Heads, Interests, Items, SyncMessage } from "./sync-messages.ts";
 import { beginFetch, type RecordFetch } from "./sync-record.ts";
 import { MAX_WANTS, type News } from "./sync-serve.ts";
@@ -19,6 +19,7 @@ const RETRY_MS = 5 * 60_000;
  * saves.
  */
 const KEEP_MS = 10_000;
+const CURSOR_NAME_BYTES = 16;
 
 /** How the two talk meanwhile. */
 export interface FetchOwner {
@@ -32,6 +33,7 @@ export interface FetchOwner {
 export class Fetching {
   readonly #store: Store;
   readonly #admission: Admission;
+  readonly #peer: string;
   readonly #intake: Intake;
   readonly #owner: FetchOwner;
   #centre: Interests = [];
@@ -60,10 +62,12 @@ export class Fetching {
   /** In this round the peer was asked for the bodies that nobody had before. */
   #areBodiesAsked = false;
 
-  constructor(store: Store, admission: Admission, intake: Intake, owner: FetchOwner) {
+  /** `peer` names whoever it is fetched from. */
+  constructor(store: Store, admission: Admission, peer: string, owner: FetchOwner) {
     this.#store = store;
     this.#admission = admission;
-    this.#intake = intake;
+    this.#peer = peer;
+    this.#intake = new Intake(store, admission, peer);
     this.#owner = owner;
   }
 
@@ -97,7 +101,7 @@ export class Fetching {
       if (this.#store.missingBodies(record, 1).length > 0) this.#admission.bodiless.set(record.toHex(), record);
     }
     if (!this.#peerStore) return;
-    this.#name = nameOf(this.#peerStore, this.#interests);
+    this.#name = cursorName(this.#peer, this.#peerStore, this.#interests);
     this.#kept = this.#store.cursorOf(this.#name);
     this.#complete = this.#kept;
     this.#follow();
@@ -181,7 +185,9 @@ export class Fetching {
   /** The peer has one that we may lack. Full: it is asked when it is connected anew. */
   #askBodies(record: Uint8Array): void {
     const head = this.#store.headOf(record);
-    const fetch = head && this.#asked.length < MAX_WANTS ? this.#fetchOf(head) : null;
+    if (!head || this.#asked.length >= MAX_WANTS) return;
+    // Strangers can fill the list of those that lack one.
+    const fetch = this.#fetchOf(head, this.#store.missingBodies(record, 1).length > 0);
     if (fetch) this.#ask(fetch);
   }
 
@@ -200,7 +206,8 @@ export class Fetching {
     if (!this.#isHeldBack) this.#complete = upTo;
     if (this.#complete !== this.#kept) this.#keepAt = Math.min(this.#keepAt, now + KEEP_MS);
     // A cloud was attached, or has authorised a dnet.
-    const name = isAll ? nameOf(this.#peerStore!, interestsAround(this.#store, this.#centre)) : this.#name;
+    const around = interestsAround(this.#store, this.#centre);
+    const name = isAll ? cursorName(this.#peer, this.#peerStore!, around) : this.#name;
     if (!sameBytes(name, this.#name)) return this.follow(time, null, this.#centre);
     if (isAll && this.#isHeldBack && this.#retryAt === Number.POSITIVE_INFINITY) {
       // What one record lacked may have come with another.
@@ -212,9 +219,8 @@ export class Fetching {
   }
 
   /** Null when there is nothing to ask. */
-  #fetchOf(head: Head): RecordFetch | null {
+  #fetchOf(head: Head, isBodiless = this.#admission.bodiless.has(head.record.toHex())): RecordFetch | null {
     if (!this.#isFollowed(head.record)) return null;
-    const isBodiless = this.#admission.bodiless.has(head.record.toHex());
     return beginFetch(this.#store, head, { round: this.#round, cursor: this.#complete, isBodiless });
   }
 
@@ -238,7 +244,11 @@ function namesOf(interests: Interests): ReadonlySet<string> {
   return new Set(interests === "all" ? [] : interests.map((record) => record.toHex()));
 }
 
-/** What was read of all records says nothing of how far some were read, nor the reverse. */
-function nameOf(store: Uint8Array, interests: Interests): Uint8Array {
-  return interests === "all" ? store.slice() : sha256(store, ...interests).slice(0, STORE_ID_BYTES);
+/**
+ * 16 bytes, by which a cursor is kept. What was read of all records says nothing of how far some were read, nor the reverse; and
+ * a store's id is no secret: whoever takes another's for its own says nothing of how far we have read the other.
+ */
+export function cursorName(peer: string, store: Uint8Array, interests: Interests): Uint8Array {
+  const [form, records] = interests === "all" ? [0, []] : [1, interests];
+  return sha256(store, Uint8Array.of(form), ...records, new TextEncoder().encode(peer)).slice(0, CURSOR_NAME_BYTES);
 }

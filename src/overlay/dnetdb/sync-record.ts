@@ -38,6 +38,8 @@ export class RecordFetch {
   #after: Place | null = null;
   /** And of what is beside them. */
   #cursor: number;
+  readonly #from: number;
+  #isAgain = false;
   #want: Want | null = null;
 
   constructor(store: Store, round: number, head: Head, stage: Stage, cursor: number) {
@@ -46,6 +48,7 @@ export class RecordFetch {
     this.head = head;
     this.#stage = stage;
     this.#cursor = cursor;
+    this.#from = cursor;
   }
 
   /** The next question; null when there is none. */
@@ -67,6 +70,7 @@ export class RecordFetch {
         return this.#goOnWithSteps(answer);
       case "beside":
         if (answer.end === "more" && answer.next > this.#cursor && answer.items.length > 0) this.#cursor = answer.next;
+        else if (this.isFull && this.isEarly && !this.#isAgain) this.#goAgain();
         else this.#stage = "bodies";
         return true;
       case "bodies":
@@ -106,6 +110,11 @@ export class RecordFetch {
     return places;
   }
 
+  /** What a cloud speaks for may have gone for want of room before we heard of that. Now it waits, and comes in. */
+  #goAgain(): void {
+    [this.#isAgain, this.#stage, this.#after, this.#cursor] = [true, "far", null, this.#from];
+  }
+
   #goOnWithSteps({ end, next, items }: Items): boolean {
     if (end === "unconnected" && this.#stage !== "whole") {
       [this.#stage, this.#after] = [this.#stage === "near" ? "far" : "whole", null];
@@ -114,7 +123,7 @@ export class RecordFetch {
     const last = items.at(-1);
     const id = last?.kind === "transaction" ? decodeTransaction(last.bytes)?.id : null;
     const isFarther = next > (this.#after?.height ?? -1);
-    if (end === "more" && isFarther && id && this.#store.transaction(id)) {
+    if (end === "more" && isFarther && id && this.#store.isHere(id)) {
       this.#after = { height: next, id };
       return true;
     }

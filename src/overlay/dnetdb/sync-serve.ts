@@ -139,7 +139,7 @@ export class Serving {
     const transaction = bytes && decodeTransaction(bytes);
     if (!bytes || !transaction) return null;
     if ("version" in transaction) return items(record, "unasked", [{ kind: "transaction", bytes, body: null }]);
-    const item = this.#item({ bytes, body: transaction.bodyHash }, UNASKED_BODY_BYTES);
+    const item = this.#item(record, { bytes, body: transaction.bodyHash }, UNASKED_BODY_BYTES);
     if (!isCreation(transaction.outputs[0]!.script.op)) return items(record, "unasked", [item]);
     const mint = this.#store.transaction(transaction.input!.transaction)!;
     return item.body ? items(record, "unasked", [{ kind: "transaction", bytes: mint, body: null }, item]) : null;
@@ -186,7 +186,7 @@ export class Serving {
     let bytes = 0;
     for (const row of rows) {
       // A creation is judged by its body, so it never goes without; and its mint never without it.
-      const item = this.#item(row, row.height === 0 ? Number.POSITIVE_INFINITY : INLINE_BODY_BYTES);
+      const item = this.#item(record, row, row.height === 0 ? Number.POSITIVE_INFINITY : INLINE_BODY_BYTES);
       bytes += itemBytes(item);
       if (bytes > ITEMS_BYTES && row.height > 0 && all.length > 0) break;
       all.push(item);
@@ -199,11 +199,17 @@ export class Serving {
   /** Transactions and statements in the order of our log. */
   #beside(record: Uint8Array, cursor: number): Items {
     const rows = this.#store.besideOf(record, cursor, STEPS_AT_ONCE);
-    const end = rows.length === STEPS_AT_ONCE ? rows.at(-1)!.sequence : Number.POSITIVE_INFINITY;
-    const said = this.#store.statementsOf(record, cursor).filter(({ sequence }) => sequence <= end);
+    const said = this.#store.statementsOf(record, cursor, STEPS_AT_ONCE);
+    // Up to where both were read.
+    const cut = [rows, said].filter(({ length }) => length === STEPS_AT_ONCE);
+    const end = Math.min(...cut.map((each) => each.at(-1)!.sequence));
     const statements = said.map(({ bytes, sequence }) => ({ sequence, item: { kind: "statement", bytes } as Item }));
-    const transactions = rows.map((row) => ({ sequence: row.sequence, item: this.#item(row, INLINE_BODY_BYTES) }));
-    const entries = [...transactions, ...statements].sort((a, b) => a.sequence - b.sequence);
+    const transactions = rows.map((row) => ({
+      sequence: row.sequence,
+      item: this.#item(record, row, INLINE_BODY_BYTES),
+    }));
+    const all = [...transactions, ...statements].filter(({ sequence }) => sequence <= end);
+    const entries = all.sort((a, b) => a.sequence - b.sequence);
     const count = fitting(entries.map(({ item }) => item));
     const isAll = count === entries.length && end === Number.POSITIVE_INFINITY;
     const sent = entries.slice(0, count);
@@ -221,7 +227,7 @@ export class Serving {
     const all: Item[] = [];
     let bytes = 0;
     for (const hash of hashes) {
-      const body = this.#store.body(hash);
+      const body = this.#store.body(record, hash);
       bytes += body?.length ?? 0;
       if (bytes > ITEMS_BYTES && all.length > 0) break;
       if (body) all.push({ kind: "body", body });
@@ -230,10 +236,11 @@ export class Serving {
   }
 
   #item(
+    record: Uint8Array,
     { bytes, body: hash }: Pick<KeptTransaction, "bytes" | "body">,
     maxBodyBytes: number,
   ): Extract<Item, { kind: "transaction" }> {
-    const body = hash && maxBodyBytes > 0 ? this.#store.body(hash) : null;
+    const body = hash && maxBodyBytes > 0 ? this.#store.body(record, hash) : null;
     return { kind: "transaction", bytes, body: body && body.length <= maxBodyBytes ? body : null };
   }
 }

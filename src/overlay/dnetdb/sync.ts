@@ -13,7 +13,7 @@
 import { sameBytes } from "../../base/bytes.ts";
 import type { Machine } from "../../base/machine.ts";
 import type { Admission } from "./admission.ts";
-import { Intake, MAX_REFUSED } from "./intake.ts";
+import { MAX_REFUSED } from "./intake.ts";
 import type { Store } from "./store.ts";
 import { Fetching } from "./sync-fetch.ts";
 import { decodeSyncMessage, encodeSyncMessage, type Interests, type SyncMessage } from "./sync-messages.ts";
@@ -56,7 +56,7 @@ const FORGIVEN_MS = 60_000;
 export interface SyncOptions {
   readonly store: Store;
   readonly admission: Admission;
-  /** Who it is, for the bounds. */
+  /** Who it is, for the bounds and for how far it was read. */
   readonly peer: string;
   readonly interests: Interests;
   /** Which records this peer may read. */
@@ -88,7 +88,7 @@ export class Sync implements Machine<SyncOutput> {
     this.#store = store;
     this.#interests = interests;
     this.#serving = new Serving(store, serves, () => this.#fetching.isFetching);
-    this.#fetching = new Fetching(store, admission, new Intake(store, admission, peer), {
+    this.#fetching = new Fetching(store, admission, peer, {
       send: (message) => this.#outbox.push(message),
       heard: (news) => this.#outputs.push(...news.map((each) => ({ type: "news" as const, news: each }))),
       blame: (what, count) => this.#blame(what, count),

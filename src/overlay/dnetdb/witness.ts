@@ -8,6 +8,7 @@
  * SHA-256 of a domain and all but the signature; that domain and the id are signed. One meaning has one encoding.
  */
 import { sameBytes } from "../../base/bytes.ts";
+import { PUBLIC_KEY_BYTES } from "../../base/public-key.ts";
 import { type KeyPair, sign, verify } from "../../crypto/ed25519.ts";
 import { sha256 } from "../../crypto/sha256.ts";
 import { Reader } from "../../wire/reader.ts";
@@ -17,6 +18,7 @@ import { HASH_BYTES, isIncluded, MAX_PATH } from "./merkle.ts";
 import { readU64, writeU64 } from "./operands.ts";
 
 const VERSION = 1;
+const KEY_AT = 1 + 32 + 8 + 32 + 8 + 32 + 8;
 const ID_DOMAIN = new TextEncoder().encode("dnetdb block 1\0");
 const SIGNATURE_BYTES = 64;
 export const HEADER_BYTES = 1 + 32 + 8 + 32 + 8 + 32 + 8 + 32 + SIGNATURE_BYTES;
@@ -98,6 +100,11 @@ export function decodeStatement(bytes: Uint8Array): Statement | null {
 
 export function encodeFork({ one, other }: CloudFork): Uint8Array {
   return new Writer().fixed(encodeBlock(one)).fixed(encodeBlock(other)).finish();
+}
+
+/** With which a statement was signed that is none but a whole one. */
+export function keyOfStatement(bytes: Uint8Array): Uint8Array {
+  return bytes.subarray(KEY_AT, KEY_AT + PUBLIC_KEY_BYTES);
 }
 
 /** Null for anything but two signed blocks of one cloud that cannot both be. No statement has this length. */

@@ -19,6 +19,7 @@ import {
   encodeBlock,
   encodeFork,
   encodeStatement,
+  keyOfStatement,
   type Statement,
 } from "./witness.ts";
 
@@ -30,7 +31,7 @@ export const STATEMENT_REFUSALS = {
   MALFORMED: "no statement, or its block does not bear it out, or its key has not signed it",
   UNKNOWN_CLOUD: "the cloud's record is not here, or never named that key; it may come yet",
   UNKNOWN_TRANSACTION: "it is about a transaction that is not here; it may come yet",
-  NOT_A_WITNESS: "that cloud was never attached to the dnet",
+  NOT_A_WITNESS: "no step that is here attaches that cloud to the dnet; it may come yet",
   FORKED_CLOUD: "that cloud has signed two blocks that cannot both be, and has no word any more",
   ABSURD_TIME: "its time is far ahead of ours",
 } as const;
@@ -64,7 +65,7 @@ export class Witnesses {
     if (block.time > now + MOST_AHEAD_MS) return { status: "refused", why: "ABSURD_TIME" };
     const about = this.#place(transaction);
     if (!about) return { status: "refused", why: "UNKNOWN_TRANSACTION" };
-    if (!this.#isWitness(block.ovx, about.record)) return { status: "refused", why: "NOT_A_WITNESS" };
+    if (!this.isWitness(block.ovx, about.record)) return { status: "refused", why: "NOT_A_WITNESS" };
     if (this.fork(block.ovx)) return { status: "refused", why: "FORKED_CLOUD" };
     // What it says is not believed any more; that it said it is news.
     if (!this.#noteBlock(block)) return { status: "accepted", record: block.ovx };
@@ -79,11 +80,15 @@ export class Witnesses {
     return row && decodeFork(row.bytes);
   }
 
-  /** What is kept of what was said about a record, from that place of the log on. */
-  statements(record: Uint8Array, since: number): { readonly bytes: Uint8Array; readonly sequence: number }[] {
+  /** What is kept of what was said about a record, from that place of the log on; `limit`: so many at most, all when negative. */
+  statements(
+    record: Uint8Array,
+    since: number,
+    limit = -1,
+  ): { readonly bytes: Uint8Array; readonly sequence: number }[] {
     const sql = `SELECT bytes, sequence FROM statements WHERE record = ? AND sequence > ?
-      UNION ALL SELECT bytes, sequence FROM forked_clouds WHERE ovx = ? AND sequence > ? ORDER BY sequence`;
-    return this.#sql.all(sql, record, since, record, since);
+      UNION ALL SELECT bytes, sequence FROM forked_clouds WHERE ovx = ? AND sequence > ? ORDER BY sequence LIMIT ?`;
+    return this.#sql.all(sql, record, since, record, since, limit);
   }
 
   /** What the record's digest has for each statement. */
@@ -101,8 +106,12 @@ export class Witnesses {
     );
   }
 
-  /** Whose word counts: those that were attached when the record had come to that height; Infinity for now. */
+  /**
+   * Whose word counts: those that were attached when the record had come to that height; Infinity for now. Before it began nobody's:
+   * of two creations each may name a cloud, or be one.
+   */
   cloudsAt(record: Uint8Array, height: number): Uint8Array[] {
+    if (height < 0) return [];
     return this.#state.view(record)?.isDnet ? this.#state.attachedAt(record, Math.min(height, MAX_HEIGHT)) : [record];
   }
 
@@ -121,12 +130,17 @@ export class Witnesses {
     return this.#sql.has("SELECT 1 FROM statements WHERE transaction_id = ?", transaction);
   }
 
+  /** All that was said of a transaction, which goes. */
+  forget({ id, record }: Row): void {
+    for (const each of this.#sql.all<Kept>(`${KEPT} WHERE transaction_id = ?`, id)) this.#forget(record, each);
+  }
+
   /** A cloud's own statements, of the block that it has just signed. */
   say(statements: readonly Statement[]): void {
     for (const statement of statements) {
       const { block, transaction } = statement;
       const about = this.#place(transaction)!;
-      if (this.#noteBlock(block) && this.#isWitness(block.ovx, about.record)) {
+      if (this.#noteBlock(block) && this.isWitness(block.ovx, about.record)) {
         this.#keep(statement, about, encodeStatement(statement));
       }
     }
@@ -148,17 +162,23 @@ export class Witnesses {
     const insert = "INSERT INTO statements VALUES (?, ?, ?, ?, ?, ?, ?)";
     this.#sql.run(insert, transaction, ovx, record, isJoin ? 1 : 0, block.height, sequence, bytes);
     this.#state.note(record, sha256(bytes), sequence);
+    this.#state.grow(record, bytes.length);
     if (!isJoin) this.#dropCovered(record, ovx);
     return true;
   }
 
-  /** Drops what others cover, and what those said who were never attached: now that other steps stand. */
+  /** Drops what others cover, now that other steps stand. */
   prune(record: Uint8Array): void {
-    for (const each of this.#sql.all<Kept>(`${KEPT} WHERE record = ?`, record)) {
-      if (!this.#isWitness(each.ovx, record)) this.#forget(record, each);
-    }
     const clouds = this.#sql.all<Kept>("SELECT DISTINCT ovx FROM statements WHERE record = ? AND is_join = 0", record);
     for (const { ovx } of clouds) this.#dropCovered(record, ovx);
+  }
+
+  /** Of a record from which steps have gone: what was said in it, or by it, and would not be taken any more. */
+  dropUnknown(record: Uint8Array): void {
+    const said = this.#sql.all<Kept & { record: Uint8Array }>(`${KEPT_OF} WHERE record = ? OR ovx = ?`, record, record);
+    const isKnown = (each: (typeof said)[number]) =>
+      this.isWitness(each.ovx, each.record) && this.#state.isKeyOf(each.ovx, keyOfStatement(each.bytes));
+    this.#forgetAll(said.filter((each) => !isKnown(each)));
   }
 
   #dropCovered(record: Uint8Array, cloud: Uint8Array): void {
@@ -187,7 +207,7 @@ export class Witnesses {
   /** Of all that does not stand, by ids in hex: the height of the last step that stands before it. */
   #roots(record: Uint8Array): Map<string, number> {
     const sql =
-      "SELECT id, height, kind, parent FROM transactions WHERE record = ? AND stands = 0 ORDER BY height, kind";
+      "SELECT id, height, kind, parent FROM transactions WHERE record = ? AND stands <> 1 ORDER BY height, kind";
     const roots = new Map<string, number>();
     for (const { id, height, kind, parent } of this.#sql.all<Row>(sql, record)) {
       roots.set(id.toHex(), roots.get(parent!.toHex()) ?? (kind === Kind.join ? height : height - 1));
@@ -198,6 +218,7 @@ export class Witnesses {
   #forget(record: Uint8Array, { about, ovx, bytes }: Kept): void {
     this.#sql.run("DELETE FROM statements WHERE transaction_id = ? AND ovx = ?", about, ovx);
     this.#state.note(record, sha256(bytes), this.#next());
+    this.#state.grow(record, -bytes.length);
   }
 
   // Blocks
@@ -236,11 +257,16 @@ export class Witnesses {
     this.#sql.run("INSERT INTO forked_clouds VALUES (?, ?, ?)", ovx, sequence, encodeFork(fork));
     this.#state.note(ovx, forkMark(ovx), sequence);
     const said = this.#sql.all<Kept & { record: Uint8Array }>(`${KEPT_OF} WHERE ovx = ?`, ovx);
+    this.#forgetAll(said);
+  }
+
+  #forgetAll(said: readonly (Kept & { record: Uint8Array })[]): void {
     for (const each of said) this.#forget(each.record, each);
     for (const record of new Map(said.map((each) => [each.record.toHex(), each.record])).values()) this.#settle(record);
   }
 
-  #isWitness(ovx: Uint8Array, record: Uint8Array): boolean {
+  /** Whether its word about that record may count somewhere. */
+  isWitness(ovx: Uint8Array, record: Uint8Array): boolean {
     return sameBytes(ovx, record) || this.#state.wasAttached(record, ovx);
   }
 

@@ -110,7 +110,7 @@ test("a page that is overwritten is found when a small file is opened, and in a 
   const large = `${small}-large`;
   copyFileSync(small, large);
   const database = new Database(large);
-  database.run("INSERT INTO bodies VALUES (randomblob(32), zeroblob(?))", [20 << 20]);
+  database.run("INSERT INTO bodies VALUES (randomblob(32), randomblob(32), zeroblob(?))", [20 << 20]);
   database.close();
   chmodSync(large, 0o600);
   for (const path of [small, large]) {

@@ -9,6 +9,7 @@ import { Gateway, testnet } from "../../../src/index.ts";
 import { openDnetDb } from "../../../src/io/dnetdb-file.ts";
 import { connectUnix, listenUnix, type Replication, replicate } from "../../../src/io/dnetdb-sync.ts";
 import { Store } from "../../../src/overlay/dnetdb/store.ts";
+import { cursorName } from "../../../src/overlay/dnetdb/sync-fetch.ts";
 import type { Interests } from "../../../src/overlay/dnetdb/sync-messages.ts";
 import { encodeSyncMessage } from "../../../src/overlay/dnetdb/sync-messages.ts";
 import { SeededRandom } from "../../support/random.ts";
@@ -145,7 +146,7 @@ test("how far a peer was read is in the file, and a process that starts again re
     await shared.attach(stream, { peer: "daemon", interests: "all" }).settled;
     expect(file.store.headOf(dnet.record)?.head).toEqual(dnet.head.id);
     shared.close();
-    expect(file.store.cursorOf(a.store.id)).toBe(a.store.sequence);
+    expect(file.store.cursorOf(cursorName("daemon", a.store.id, "all"))).toBe(a.store.sequence);
     // The first time some 52 steps; then one, its head, and greetings.
     expect(stream.bytesRead).toBeLessThan(round === 0 ? 40_000 : 1_000);
     file.close();

@@ -193,6 +193,23 @@ for (const isPrivate of [true, false]) {
   });
 }
 
+test("DN-54 a member that asked for the address which follows from another's key is removed like any, and gets no later key", () => {
+  for (const isOnly of [false, true]) {
+    const { desk, dnet, add } = office(true);
+    const late = desk.anyMember();
+    const asked = formatIp(memberIp6(dnet, late.publicKey));
+    const member = add(isOnly ? asked : "10.7.0.2");
+    if (!isOnly) add(asked, null, member);
+    add("10.7.0.4", null, late);
+    desk.carryOut(removeMembers(desk, dnet, [member.publicKey]));
+    const keys = desk.read(dnet).members.map(({ publicKey }) => publicKey);
+    expect(keys).toEqual([late.publicKey]);
+    desk.carryOut(rekey(desk, dnet));
+    expect(desk.read(dnet, { networkKey: null, keyPairs: [member] }).reads).not.toBe("everything");
+    expect(desk.read(dnet, { networkKey: null, keyPairs: [late] }).reads).toBe("everything");
+  }
+});
+
 test("DN-54 an invitation that was withdrawn opens nothing of the new epoch, and who joins in private tells nobody its key", () => {
   const { desk, dnet } = office(true);
   const { invitation } = desk.carryOut(invite(desk, dnet, { name: "bob", address: ip("10.7.0.4"), expiresAt: null }));

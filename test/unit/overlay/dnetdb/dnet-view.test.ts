@@ -323,9 +323,9 @@ test("DN-28 DN-47 a fresh replica with the live bodies alone reads the same, and
       for (const bytes of office.store.transactionsOf(record)) {
         const { bodyHash } = decodeTransaction(bytes) as Transaction;
         const isCreation = sameBytes(bytes, office.store.latest(record, "OP_DNET_CREATE") ?? new Uint8Array(0));
-        fresh.accept(office.now, bytes, isCreation ? office.store.body(bodyHash!) : null);
+        fresh.accept(office.now, bytes, isCreation ? office.store.body(record, bodyHash!) : null);
       }
-      for (const hash of fresh.missingBodies(record, 1_000)) fresh.acceptBody(record, office.store.body(hash)!);
+      for (const hash of fresh.missingBodies(record, 1_000)) fresh.acceptBody(record, office.store.body(record, hash)!);
     }
     for (const secrets of [office.secrets, only(bob)]) expect(readDnet(fresh, dnet, secrets)).toEqual(before);
   }
@@ -485,7 +485,7 @@ test("ten times the members take about ten times as long to read: 10,000 of them
 }, 60_000);
 
 function bodiesOf({ store }: Office, record: Uint8Array): Uint8Array[] {
-  return store.stepsOf(record, 0, 1_000).flatMap(({ body }) => (body && store.body(body)) || []);
+  return store.stepsOf(record, 0, 1_000).flatMap(({ body }) => (body && store.body(record, body)) || []);
 }
 
 /** One bit, or the last bytes, or the epoch. */

@@ -27,7 +27,7 @@ function witnessed() {
   for (const record of [ovx, dnet]) {
     for (const bytes of office.store.transactionsOf(record)) {
       const { bodyHash } = decode(bytes);
-      replica.store.accept(office.now, bytes, bodyHash && office.store.body(bodyHash));
+      replica.store.accept(office.now, bytes, bodyHash && office.store.body(record, bodyHash));
     }
     for (const { bytes } of office.store.statementsOf(record, 0)) replica.store.acceptStatement(office.now, bytes);
   }

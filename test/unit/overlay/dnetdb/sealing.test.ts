@@ -95,6 +95,17 @@ test("DN-54 a key wrapped for all: each member gets the network key, each cloud 
   expect(unwrapOvx(wraps, at, clouds[0]!.ovx, clouds[1]!.keyPair)).toBeNull();
 });
 
+test("DN-54 no key and nonce are used twice where a cloud has a member's key, as its machine's or as its provider says", () => {
+  const [member, ovx, at] = [anyKeyPair(random), random.bytes(32), { dnet, epoch: 3 }];
+  const wraps = wrapForAll(random, at, networkKey.key, [member.publicKey], [{ ovx, key: member.publicKey }]);
+  const admission = deriveKey(dnet, networkKey.key, "admission");
+  expect([unwrapMember(wraps, at, member), unwrapOvx(wraps, at, ovx, member)]).toEqual([networkKey.key, admission]);
+  // With the same, whoever is admitted would learn the network key from what everyone has.
+  const [ofMember, ofOvx] = [wraps.members[0]!.wrapped, wraps.ovxs[0]!.wrapped];
+  const guess = admission.map((byte, i) => byte ^ ofOvx[i]! ^ ofMember[i]!);
+  expect(guess).not.toEqual(networkKey.key);
+});
+
 test("tags tell the same address and the same key, and not one from the other, nor in another dnet", () => {
   const [one, two] = [random.bytes(32), random.bytes(32)];
   const value = keyPairFromSeed(random.bytes(32)).publicKey;

@@ -6,6 +6,7 @@ import { MAX_BODY_BYTES } from "../../../../src/overlay/dnetdb/contents.ts";
 import { Replica } from "../../../../src/overlay/dnetdb/replica.ts";
 import { Store } from "../../../../src/overlay/dnetdb/store.ts";
 import type { Sync } from "../../../../src/overlay/dnetdb/sync.ts";
+import { cursorName } from "../../../../src/overlay/dnetdb/sync-fetch.ts";
 import {
   decodeSyncMessage,
   encodeSyncMessage,
@@ -15,11 +16,13 @@ import {
   type SyncMessage,
 } from "../../../../src/overlay/dnetdb/sync-messages.ts";
 import { MAX_WANTS } from "../../../../src/overlay/dnetdb/sync-serve.ts";
+import { lockOf } from "../../../support/dnetdb.ts";
 import { SeededRandom } from "../../../support/random.ts";
-import { Owner, type Signed, START } from "../../../support/replicas.ts";
+import { Cloud, Owner, type Signed, START } from "../../../support/replicas.ts";
 
 const MINUTE = 60_000;
 const PEER_STORE = new Uint8Array(16).fill(0xee);
+const CURSOR = cursorName("tester", PEER_STORE, "all");
 let stores = 0;
 
 /** One replica, and the test at the other end of its one link. */
@@ -39,11 +42,12 @@ class Desk {
     limits = {},
     database = new Database(":memory:"),
     greets = true,
-  }: { interests?: Interests; limits?: Partial<Limits>; database?: Database; greets?: boolean } = {}) {
+    name = "tester",
+  }: { interests?: Interests; limits?: Partial<Limits>; database?: Database; greets?: boolean; name?: string } = {}) {
     this.database = database;
     this.store = new Store(database, new SeededRandom(++stores).bytes(16));
     this.replica = new Replica(this.store, { limits });
-    this.peer = this.replica.connect(0, { peer: "tester", interests })!;
+    this.peer = this.replica.connect(0, { peer: name, interests })!;
     if (!greets) return;
     this.say({ type: "hello", store: PEER_STORE });
     this.greeting = this.hear();
@@ -138,14 +142,14 @@ test("a cursor is kept up to what was committed, and no further where something 
   desk.say(steps(owner, ...owner.first));
   desk.hear();
   desk.wait(MINUTE);
-  expect(desk.store.cursorOf(PEER_STORE)).toBe(5);
+  expect(desk.store.cursorOf(CURSOR)).toBe(5);
   // It tells of a step and does not show it.
   const later = owner.add();
   desk.tell(9, [headOf(owner, 1)]);
   desk.say(steps(owner));
   desk.hear();
   desk.wait(MINUTE);
-  expect(desk.store.cursorOf(PEER_STORE)).toBe(5);
+  expect(desk.store.cursorOf(CURSOR)).toBe(5);
   // After a crash it asks for it again.
   const again = new Desk({ database });
   expect(again.greeting).toMatchObject([{ type: "hello" }, { type: "follow", cursor: 5 }]);
@@ -153,7 +157,22 @@ test("a cursor is kept up to what was committed, and no further where something 
   again.say(steps(owner, later));
   again.hear();
   again.replica.disconnect(START, again.peer);
-  expect(again.store.cursorOf(PEER_STORE)).toBe(9);
+  expect(again.store.cursorOf(CURSOR)).toBe(9);
+});
+
+test("who takes another's store for its own moves no cursor but its own", () => {
+  const owner = new Owner(1);
+  const database = new Database(":memory:");
+  const honest = new Desk({ database });
+  honest.tell(5, []);
+  honest.replica.disconnect(START, honest.peer);
+  const liar = new Desk({ database, name: "liar" });
+  expect(liar.greeting).toMatchObject([{ type: "hello" }, { type: "follow", cursor: 0 }]);
+  liar.tell(9, []);
+  liar.replica.disconnect(START, liar.peer);
+  const again = new Desk({ database });
+  expect(again.greeting).toMatchObject([{ type: "hello" }, { type: "follow", cursor: 5 }]);
+  expect(again.tell(9, [headOf(owner, 0)])).toMatchObject([{ type: "want", part: "steps" }]);
 });
 
 test("what was held back is asked for again after five minutes, from where nothing was missing", () => {
@@ -321,6 +340,19 @@ test("EV-57 what is beyond the bounds of a peer, a lock, a record or this machin
   expect(desk.dropped).toBe("MALFORMED");
 });
 
+test("EV-57 records that were handed over to a lock do not use up what it may begin", () => {
+  const desk = new Desk({ limits: { recordsPerLock: 2 } });
+  const victim = new Owner(1);
+  for (const stranger of [2, 3, 4].map((seed) => new Owner(seed))) {
+    const words = { op: "OP_DNET_TRANSFER", dnet: stranger.record } as const;
+    const handOver = stranger.sign(stranger.head, words, null, { to: lockOf(victim.keyPair) });
+    desk.say(unasked(stranger, ...stranger.first.map(item), item(handOver)));
+    expect(desk.store.view(stranger.record)!.lock).toEqual(lockOf(victim.keyPair));
+  }
+  desk.say(unasked(victim, ...victim.first.map(item)));
+  expect(desk.store.headOf(victim.record)).not.toBeNull();
+});
+
 test("a record that is full is refused without blame, and read on past it", () => {
   const owner = new Owner(1);
   const desk = new Desk({ limits: { records: 0 } });
@@ -328,7 +360,7 @@ test("a record that is full is refused without blame, and read on past it", () =
   desk.say(steps(owner, ...owner.first));
   expect(desk.hear()).toEqual([{ type: "next", cursor: 5 }]);
   desk.replica.disconnect(START, desk.peer);
-  expect(desk.store.cursorOf(PEER_STORE)).toBe(5);
+  expect(desk.store.cursorOf(CURSOR)).toBe(5);
 });
 
 test("where two have parted the peer is asked by ever earlier steps, and its branch comes beside ours", () => {
@@ -350,6 +382,40 @@ test("where two have parted the peer is asked by ever earlier steps, and its bra
   expect(desk.store.evidence(owner.record).length).toBeGreaterThan(1);
   expect(desk.dropped).toBeNull();
 });
+
+test("who fills the list of bodies that are missing keeps none of them from us, once someone has it", () => {
+  const desk = new Desk();
+  const bodiless = (owner: Owner) => {
+    const { bytes } = owner.policy(new Uint8Array(9));
+    desk.say(unasked(owner, ...owner.first.map(item), { kind: "transaction", bytes, body: null }));
+  };
+  const owner = new Owner(1);
+  desk.tell(5, []);
+  bodiless(owner);
+  for (let i = 0; i < 1_024; i++) bodiless(new Owner(100 + i));
+  desk.hear();
+  desk.say(unasked(owner));
+  expect(desk.hear()).toMatchObject([{ type: "want", part: "bodies", record: owner.record }]);
+}, 20_000);
+
+test("what is beside the chain is read in pieces, joins and what clouds say of them, and all of it comes once", () => {
+  const [owner, cloud, desk] = [new Owner(1), new Cloud(2), new Desk()];
+  for (const { bytes, body } of [...cloud.first, ...owner.first, owner.attach(cloud.record)])
+    desk.replica.submit(0, START, bytes, body);
+  const pairs = Array.from({ length: 700 }, () => owner.invite());
+  for (const { bytes, body } of pairs.flatMap(({ invitation, join }) => [invitation, join]))
+    expect(desk.store.accept(START, bytes, body).status).toBe("accepted");
+  desk.store.seal(START, cloud.record, cloud.keyPair);
+  const kinds = { transaction: 0, statement: 0, body: 0 };
+  for (let cursor: number | null = 0; cursor !== null; ) {
+    desk.say({ type: "want", record: owner.record, part: "beside", cursor });
+    const [answer] = desk.hear() as Extract<SyncMessage, { type: "items" }>[];
+    expect(answer!.items.length).toBeLessThanOrEqual(1_024);
+    for (const { kind } of answer!.items) kinds[kind]++;
+    cursor = answer!.end === "more" ? answer!.next : null;
+  }
+  expect(kinds).toEqual({ transaction: 700, statement: 701, body: 0 });
+}, 20_000);
 
 test("DN-49 an idle day changes neither store, and nothing is said", () => {
   const owner = new Owner(1);

@@ -1,0 +1,239 @@
+/** Replicas that hear the same of owners and clouds that say two things, in any order: they end alike, whatever was said of what. */
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import { compareBytes } from "../../../../src/base/bytes.ts";
+import type { KeyPair } from "../../../../src/crypto/ed25519.ts";
+import { sha256 } from "../../../../src/crypto/sha256.ts";
+import { recordId } from "../../../../src/overlay/dnetdb/ids.ts";
+import { Store } from "../../../../src/overlay/dnetdb/store.ts";
+import { decodeTransaction, type Transaction } from "../../../../src/overlay/dnetdb/transaction.ts";
+import { verifyStore } from "../../../../src/overlay/dnetdb/verify.ts";
+import { decodeFork } from "../../../../src/overlay/dnetdb/witness.ts";
+import { anyKeyPair, lockOf } from "../../../support/dnetdb.ts";
+import { mint, NOW, step, tell } from "../../../support/dnetdb-steps.ts";
+import { SeededRandom } from "../../../support/random.ts";
+import { cloud, lie, twoFaced } from "../../../support/two-faced.ts";
+
+const SEEDS = Number(process.env["DNET_SEEDS"] ?? 12);
+
+/** A step, or what a cloud says. */
+type Word = Transaction | Uint8Array;
+
+const hear = (db: Store, word: Word): string => {
+  if (!(word instanceof Uint8Array)) return tell(db, word);
+  const verdict = db.acceptStatement(NOW, word);
+  return verdict.status === "refused" ? verdict.why : verdict.status;
+};
+
+function shuffled<Item>(chance: SeededRandom, items: readonly Item[]): Item[] {
+  const rest = [...items];
+  return items.map(() => rest.splice(chance.below(rest.length), 1)[0]!);
+}
+
+/** Again and again, as replicas do that differ: what could not be judged at first can be later. */
+function hearAll(chance: SeededRandom, words: readonly Word[], database: Database): Store {
+  const db = new Store(database);
+  for (let isNew = true, round = 0; isNew && round < 100; round++) {
+    isNew = false;
+    for (const word of shuffled(chance, words)) {
+      const status = hear(db, word);
+      isNew ||= status === "accepted" || status === "lost";
+    }
+  }
+  return db;
+}
+
+/** What of those words stands and is kept, in stores that hear them in several orders. Each verifies. */
+function statesOf(chance: SeededRandom, words: readonly Word[], records: readonly Uint8Array[], count = 4) {
+  return Array.from({ length: count }, () => {
+    const database = new Database(":memory:");
+    const db = hearAll(chance, words, database);
+    expect(verifyStore(database, new Database(":memory:"))).toEqual([]);
+    return records.map((record) => ({
+      head: { ...db.headOf(record)!, changed: 0 },
+      stands: db.transactionsOf(record).map((bytes) => decodeTransaction(bytes)!.id.toHex()),
+      lost: db.evidence(record).map(({ id }) => id.toHex()),
+      said: db
+        .statementsOf(record, 0)
+        .map(({ bytes }) => (decodeFork(bytes) ? "fork" : sha256(bytes).toHex())) // any two blocks prove it
+        .sort(),
+      slots: db.slots(record),
+      attached: db.attached(record).map(({ ovx }) => ovx.toHex()),
+      final: db.transactionsOf(record).map((bytes) => db.witnesses.of(decodeTransaction(bytes)!.id).length),
+      lock: db.view(record)!.lock,
+      isForked: db.witnesses.fork(record) !== null,
+    }));
+  });
+}
+
+/** What a cloud says that has heard these, in that order. */
+function wordsOf(ovx: Uint8Array, keys: KeyPair, heard: readonly Transaction[], records: readonly Uint8Array[]) {
+  const db = new Store(new Database(":memory:"));
+  for (const each of heard) tell(db, each);
+  db.seal(NOW, ovx, keys);
+  return records.flatMap((record) => db.statementsOf(record, 0).map(({ bytes }) => bytes));
+}
+
+test("of two creations from one token the lower stands, whatever was said of either, and of whichever kind they are", () => {
+  const chance = new SeededRandom(5);
+  for (let i = 0; i < 12; i++) {
+    const token = mint();
+    const record = recordId(token.id);
+    const [a, b] = [anyKeyPair(chance), anyKeyPair(chance)];
+    const one = step(token, { op: "OP_OVX_CREATE", ovx: record, name: "x", key: a.publicKey });
+    const other =
+      i % 2
+        ? step(token, { op: "OP_DNET_CREATE", dnet: record, name: "home" })
+        : step(token, { op: "OP_OVX_CREATE", ovx: record, name: "y", key: b.publicKey });
+    const words = wordsOf(record, a, [token, one], [record]);
+    expect(words.length).toBe(1);
+    const [first, ...rest] = statesOf(chance, [token, one, other, ...words], [record], 6);
+    for (const each of rest) expect(each).toEqual(first!);
+    const lower = compareBytes(one.id, other.id) < 0 ? one : other;
+    expect(first![0]!.head.head).toEqual(lower.id);
+  }
+});
+
+test("what a cloud has said by a key counts, whether or not the step stands that names the key", () => {
+  const chance = new SeededRandom(6);
+  for (let i = 0; i < 6; i++) {
+    const { ovx, provider, steps } = cloud(chance);
+    const by = { lock: lockOf(provider), signers: [provider] };
+    const pairs = [anyKeyPair(chance), anyKeyPair(chance)];
+    const updates = pairs.map(({ publicKey }) => step(steps[1]!, { op: "OP_OVX_UPDATE", ovx, key: publicKey }, by));
+    const token = mint();
+    const dnet = recordId(token.id);
+    const create = step(token, { op: "OP_DNET_CREATE", dnet, name: "home" });
+    const attach = step(create, { op: "OP_DNET_OVX", dnet, ovx });
+    const rivals = [1, 2].map((at) => step(attach, { op: "OP_DNET_POLICY", dnet }, { time: NOW + at }));
+    const [low, high] = rivals.sort((a, b) => compareBytes(a.id, b.id));
+    const before = [...steps, token, create, attach];
+    const words = wordsOf(ovx, pairs[0]!, [...before, updates[0]!, high!], [dnet]);
+    const [first, ...rest] = statesOf(chance, [...before, ...updates, low!, high!, ...words], [dnet, ovx], 6);
+    for (const each of rest) expect(each).toEqual(first!);
+    expect(first![0]!.head.head).toEqual(high!.id);
+  }
+});
+
+/** Heard once each, in that order: what stands then. */
+function headAfter(record: Uint8Array, words: readonly Word[]): string {
+  const database = new Database(":memory:");
+  const db = new Store(database);
+  for (const word of words) hear(db, word);
+  expect(verifyStore(database, new Database(":memory:"))).toEqual([]);
+  return db.headOf(record)!.head.toHex();
+}
+
+test("an owner who says more than is kept does not make replicas part: the lowest stands, whatever came first", () => {
+  const chance = new SeededRandom(7);
+  const token = mint();
+  const dnet = recordId(token.id);
+  const create = step(token, { op: "OP_DNET_CREATE", dnet, name: "home" });
+  for (const child of ["OP_DNET_POLICY", "OP_DNET_OVX"]) {
+    const rivals = Array.from({ length: 14 }, (_, i) =>
+      step(create, { op: "OP_DNET_POLICY", dnet }, { time: NOW + i }),
+    );
+    rivals.sort((a, b) => compareBytes(a.id, b.id));
+    const branches = rivals.map((each) => [
+      each,
+      step(each, { op: child, dnet, ovx: chance.bytes(32) }, { time: NOW + 20 }),
+    ]);
+    for (let i = 0; i < 10; i++) {
+      const order = i === 0 ? branches.toReversed() : shuffled(chance, branches);
+      expect(headAfter(dnet, [token, create, ...order.flat()])).toBe(branches[0]![1]!.id.toHex());
+    }
+  }
+  const wrong = Array.from({ length: 40 }, (_, i) =>
+    step(create, { op: "OP_DNET_KEY", dnet, epoch: 7 }, { time: NOW + i }),
+  );
+  const right = Array.from({ length: 40 }, (_, i) => step(create, { op: "OP_DNET_POLICY", dnet }, { time: NOW + i }));
+  const lowest = right.toSorted((a, b) => compareBytes(a.id, b.id))[0]!;
+  for (let i = 0; i < 10; i++) {
+    const order = i === 0 ? [...right.filter((each) => each !== lowest), ...wrong, lowest] : [...right, ...wrong];
+    expect(headAfter(dnet, [token, create, ...(i === 0 ? order : shuffled(chance, order))])).toBe(lowest.id.toHex());
+  }
+});
+
+test("where a branch longer than what is kept has lost, what is lower still stands", () => {
+  const token = mint();
+  const dnet = recordId(token.id);
+  const create = step(token, { op: "OP_DNET_CREATE", dnet, name: "home" });
+  const rivals = Array.from({ length: 3 }, (_, i) => step(create, { op: "OP_DNET_POLICY", dnet }, { time: NOW + i }));
+  const [low, middle, high] = rivals.sort((a, b) => compareBytes(a.id, b.id));
+  const branch = [high!];
+  while (branch.length < 1_100) branch.push(step(branch.at(-1)!, { op: "OP_DNET_POLICY", dnet }));
+  const before = [token, create, ...branch];
+  expect(headAfter(dnet, [...before, middle!, low!])).toBe(low!.id.toHex());
+  expect(headAfter(dnet, [...before, low!, middle!])).toBe(low!.id.toHex());
+}, 20_000);
+
+test("what a cloud has witnessed stands, also where more than is kept came before: rivals of lower ids, or a long branch", () => {
+  const chance = new SeededRandom(8);
+  const { ovx, keys, steps } = cloud(chance);
+  const token = mint();
+  const dnet = recordId(token.id);
+  const create = step(token, { op: "OP_DNET_CREATE", dnet, name: "home" });
+  const attach = step(create, { op: "OP_DNET_OVX", dnet, ovx });
+  const before = [...steps, token, create, attach];
+  const policy = (spent: Transaction, time = NOW) => step(spent, { op: "OP_DNET_POLICY", dnet }, { time });
+  const rivals = Array.from({ length: 20 }, (_, i) => policy(attach, NOW + i));
+  rivals.sort((a, b) => compareBytes(a.id, b.id));
+  for (const length of [1, 5, 1_100]) {
+    const branch = [rivals.at(-1)!];
+    while (branch.length < length) branch.push(policy(branch.at(-1)!, NOW + 20));
+    const words = wordsOf(ovx, keys[0]!, [...before, ...branch], [dnet]);
+    for (const count of [1, 12]) {
+      const heard = [...before, ...rivals.slice(0, count), ...branch, ...words];
+      expect(headAfter(dnet, heard)).toBe(branch.at(-1)!.id.toHex());
+    }
+  }
+}, 20_000);
+
+test("what breaks a rule is tried once, however often it is sent", () => {
+  const token = mint();
+  const dnet = recordId(token.id);
+  const create = step(token, { op: "OP_DNET_CREATE", dnet, name: "home" });
+  const firsts = Array.from({ length: 20 }, (_, i) => step(create, { op: "OP_DNET_POLICY", dnet }, { time: NOW + i }));
+  const chain = firsts.sort((a, b) => compareBytes(b.id, a.id)).slice(0, 1);
+  while (chain.length < 1_000) chain.push(step(chain.at(-1)!, { op: "OP_DNET_POLICY", dnet }, { time: NOW + 20 }));
+  const db = new Store(new Database(":memory:"));
+  db.atomically(() => [token, create, ...chain].map((each) => tell(db, each)));
+  const wrong = Array.from({ length: 40 }, (_, i) =>
+    step(create, { op: "OP_DNET_KEY", dnet, epoch: 7 }, { time: NOW + i }),
+  ).filter(({ id }) => compareBytes(id, chain[0]!.id) < 0);
+  const timed = () => {
+    const start = performance.now();
+    for (const each of wrong) tell(db, each);
+    return performance.now() - start;
+  };
+  const [first, ...later] = Array.from({ length: 6 }, timed);
+  expect(wrong.length).toBeGreaterThan(20);
+  expect(Math.min(...later)).toBeLessThan(first! / 10);
+  expect(db.headOf(dnet)!.head).toEqual(chain.at(-1)!.id);
+}, 20_000);
+
+test("a random tree of steps, joins, attachments and clouds' own steps ends in one state, whatever came first", () => {
+  for (let seed = 0; seed < SEEDS; seed++) {
+    const chance = new SeededRandom(9_000 + seed);
+    const { clouds, dnet, said } = twoFaced(chance);
+    const records = [dnet, ...clouds.map(({ ovx }) => ovx)];
+    const statements = clouds.flatMap(({ ovx, keys }) => {
+      const witness = new Store(new Database(":memory:"));
+      const words: Uint8Array[] = [];
+      for (const each of shuffled(chance, [...said, ...said, ...said])) {
+        if (chance.chance(0.6)) tell(witness, each);
+        // A cloud that is two-faced now and then signs with an older key, too.
+        if (chance.chance(0.1)) witness.seal(NOW, ovx, chance.pick(keys));
+        words.push(...records.flatMap((record) => witness.statementsOf(record, 0).map(({ bytes }) => bytes)));
+      }
+      return words;
+    });
+    // And one that says whatever it likes, in blocks that do not touch each other.
+    for (const [i, { ovx, keys }] of clouds.entries()) {
+      for (let at = 0; i === 0 && at < 8; at++) statements.push(lie(ovx, chance.pick(keys), chance.pick(said), 2 * at));
+    }
+    const distinct = [...new Map(statements.map((each) => [sha256(each).toHex(), each])).values()];
+    const [one, ...rest] = statesOf(chance, [...said, ...distinct], records);
+    for (const each of rest) expect({ seed, states: each }).toEqual({ seed, states: one! });
+  }
+}, 120_000);
