@@ -1,11 +1,20 @@
 /** Why a step was refused, for a person, and what there is to do. */
 import { DnetError } from "../base/error.ts";
 import { momentText } from "../base/moment-text.ts";
-import { REFUSALS, type Refusal } from "../overlay/dnetdb/rules.ts";
+import { REFUSALS } from "../overlay/dnetdb/rules.ts";
+import { STATEMENT_REFUSALS } from "../overlay/dnetdb/witnesses.ts";
 
-/** Of a reason that the rules do not name it is the form that is wrong. */
+const FORM = "it is not in the form that it has to have";
+const MEANINGS: { readonly [why: string]: string } = {
+  ...STATEMENT_REFUSALS,
+  ...REFUSALS,
+  MALFORMED: FORM,
+  WRONG_HASH: FORM,
+};
+
+/** Of a step, or of what a cloud says of one. */
 export function refusalMeaning(why: string): string {
-  return Object.hasOwn(REFUSALS, why) ? REFUSALS[why as Refusal] : "it is not in the form that steps have";
+  return MEANINGS[why] ?? why;
 }
 
 /** `now`: ms since 1970. */
