@@ -75,19 +75,23 @@ const MIGRATIONS: readonly string[] = [
   `,
 ];
 
-/** Makes the tables, or brings them up to date. Throws DnetError for a store that a later version has written. */
-export function migrate(database: Database, sql: Sql): void {
-  const { user_version: version } = sql.get<{ user_version: number }>("PRAGMA user_version")!;
-  if (version > MIGRATIONS.length) {
-    const known = MIGRATIONS.length;
-    throw new DnetError("STORE_TOO_NEW", `the store is of version ${version}; this dnet knows up to ${known}`, {
-      failure: "configuration",
-      hint: "update dnet",
-    });
-  }
-  if (version === MIGRATIONS.length) return;
+/** Makes the tables, or brings them up to date; `newId` names a store that is made now. Throws DnetError for one of a later version. */
+export function migrate(database: Database, sql: Sql, newId: Uint8Array): void {
+  if (versionOf(sql) === MIGRATIONS.length) return;
   sql.atomically(() => {
-    for (const migration of MIGRATIONS.slice(version)) database.run(migration);
+    // Asked again: another process may have done it meanwhile.
+    for (const migration of MIGRATIONS.slice(versionOf(sql))) database.run(migration);
+    if (!sql.has("SELECT 1 FROM identity")) sql.run("INSERT INTO identity VALUES (?)", newId);
     database.run(`PRAGMA user_version = ${MIGRATIONS.length}`);
+  });
+}
+
+function versionOf(sql: Sql): number {
+  const { user_version: version } = sql.get<{ user_version: number }>("PRAGMA user_version")!;
+  const known = MIGRATIONS.length;
+  if (version <= known) return version;
+  throw new DnetError("STORE_TOO_NEW", `the store is of version ${version}; this dnet knows up to ${known}`, {
+    failure: "configuration",
+    hint: "update dnet",
   });
 }

@@ -91,7 +91,7 @@ export class Store implements Facts {
   ) {
     this.#ahead = ahead;
     this.#sql = new Sql(database);
-    migrate(database, this.#sql);
+    migrate(database, this.#sql, newId);
     this.state = new State(this.#sql);
     this.#places = new Places(this.#sql);
     const next = () => this.#places.next();
@@ -101,7 +101,6 @@ export class Store implements Facts {
     const body = (record: Uint8Array, hash: Uint8Array) => this.body(record, hash);
     const parts = { places: this.#places, state, witnesses, body };
     this.#rivals = new Rivals(parts, maxLosers);
-    if (!this.#sql.has("SELECT 1 FROM identity")) this.#sql.run("INSERT INTO identity VALUES (?)", newId);
   }
 
   /** 16 bytes: other replicas know by it how far they have read this one. */
