@@ -5,7 +5,7 @@ import type { ListedDnet } from "../io/dnet-list.ts";
 import { createPrivateFile } from "../io/private-file.ts";
 import { formatC2pkh, formatId, keyHash } from "../overlay/dnetdb/ids.ts";
 import type { NetworkKey } from "../overlay/dnetdb/network-key.ts";
-import { REFUSALS, recordOf } from "../overlay/dnetdb/rules.ts";
+import { recordOf } from "../overlay/dnetdb/rules.ts";
 import { encodeSteps, isComplete, missingSignatures, type Step, signSteps } from "../overlay/dnetdb/steps.ts";
 import type { StoreRefusal } from "../overlay/dnetdb/store.ts";
 import { encodeTransaction } from "../overlay/dnetdb/transaction.ts";
@@ -13,7 +13,10 @@ import type { OwnerValues } from "./dnetdb-options.ts";
 import type { DnetDbSession } from "./dnetdb-session.ts";
 import { type Finality, finalityBy, finalityText, neededFor, untilFinal } from "./finality.ts";
 import { optionConflict, parseSpanOption } from "./option-values.ts";
+import { ownersText } from "./owners.ts";
+import { unlocking } from "./passphrase.ts";
 import { printable } from "./printable.ts";
+import { refusalHint, refusalMeaning } from "./refusal-words.ts";
 
 const ONWARD = ", and dnet db sync carries it on";
 
@@ -39,28 +42,41 @@ export interface Work {
   readonly words?: string;
 }
 
-/** Throws DnetError, and then nothing is changed; but when it only waits in vain for others, all is done. */
-export async function carryOut(session: DnetDbSession, values: OwnerValues, work: Work): Promise<void> {
+/**
+ * `compose` makes the steps of what the records say; no other process of this machine writes to them until they are accepted, so that
+ * two commands at once come one after the other. Throws DnetError, and then nothing is changed; but when it only waits in vain for
+ * others, all is done.
+ */
+export async function carryOut(session: DnetDbSession, values: OwnerValues, compose: () => Work): Promise<void> {
   checkOptions(values);
-  const { text = "", words = "" } = work;
-  if (values.draft !== undefined) return writeDraft(session, values.draft, values.json, work);
-  const signed = isComplete(work.steps) ? work.steps : signOwn(session, work.steps);
-  accept(session, signed, work);
+  const { store, wallet, context } = session;
+  if (values.draft !== undefined) return writeDraft(session, values.draft, values.json, compose());
+  const { work, signed } = await unlocking(wallet, context, () =>
+    store.atomically(() => {
+      const work = compose();
+      const signed = isComplete(work.steps) ? work.steps : signOwn(session, work.steps);
+      accept(session, signed, work);
+      return { work, signed };
+    }),
+  );
+  const { record, text = "", words = "" } = work;
   const print = (states: readonly Finality[]) => {
     const steps = signed.map((step, i) => stepFacts(step, states[i]!));
     session.print(values.json, work.schema, { ...work.facts, steps, draft: null }, text);
   };
-  const needed = neededFor(session, work.record);
+  const needed = neededFor(session, record);
   const states = () => signed.map(({ transaction }) => finalityBy(session, needed, transaction.id));
   // A person has the result before waiting, which may end by Ctrl-C; a script has one object, which says how the waiting ended.
   const isLater = values.json && values.wait !== undefined;
   if (!isLater) print(states());
   for (const { note } of signed) session.printWords(`${note}\n`);
   session.printWords(words);
-  const last = signed.at(-1)?.transaction;
   try {
-    if (last && values.wait !== undefined) await untilFinal(session, work.record, last.id, values.timeout);
-    else if (last) session.printWords(`${finalityText(states().at(-1)!)}; kept here${values.offline ? "" : ONWARD}\n`);
+    // What was so already may be so since a moment ago.
+    const last = signed.at(-1)?.transaction.id ?? store.view(record)!.head;
+    if (values.wait !== undefined) await untilFinal(session, record, last, values.timeout);
+    else if (signed.length > 0)
+      session.printWords(`${finalityText(states().at(-1)!)}; kept here${values.offline ? "" : ONWARD}\n`);
   } finally {
     if (isLater) print(states());
   }
@@ -73,13 +89,14 @@ export function accept(
   { record, networkKey, listed, listedThen }: Pick<Work, "record" | "networkKey" | "listed" | "listedThen">,
 ): void {
   const { store, list, context } = session;
+  const now = context.now();
   store.atomically(() => {
     for (const { transaction, body, note } of steps) {
-      // Two commands at once would make this machine say two things. Nobody comes in between here.
+      // A draft may be older than another step; this machine must not say two things.
       const isSpent = transaction.input !== null && store.output(transaction.input)?.spentBy;
-      if (isSpent && !store.transaction(transaction.id)) throw refused(note, "SPENT_INPUT");
-      const verdict = store.accept(context.now(), encodeTransaction(transaction), body);
-      if (verdict.status === "refused" || verdict.status === "lost") throw refused(note, verdict.why);
+      if (isSpent && !store.transaction(transaction.id)) throw refused(note, "SPENT_INPUT", now);
+      const verdict = store.accept(now, encodeTransaction(transaction), body);
+      if (verdict.status === "refused" || verdict.status === "lost") throw refused(note, verdict.why, now);
     }
     // Before it is final here: a key that is kept and not yet given does no harm, one that is lost does.
     const changes = { ...listed, ...listedThen?.(), ...(networkKey && { networkKey }) };
@@ -94,10 +111,9 @@ function signOwn({ wallet }: DnetDbSession, steps: readonly Step[]): readonly St
   const signed = isOurs ? signSteps(steps, wallet.ownerKeyPair(null)) : steps;
   const open = signed.find((step) => missingSignatures(step) > 0);
   if (!open) return signed;
-  const { needed, keyHashes } = open.lock;
-  const owners = keyHashes.map(formatC2pkh).join(", ");
-  const of = keyHashes.length > 1 ? `${needed} of ` : "";
-  throw new DnetError("NOT_OWNER", `that takes ${of}${owners}; this machine's owner key is ${formatC2pkh(hash)}`, {
+  const own = formatC2pkh(hash);
+  const [code, who] = isOurs ? ["UNSIGNED", "one of them"] : ["NOT_OWNER", own];
+  throw new DnetError(code, `that takes ${ownersText(open.lock)}; this machine's owner key is ${who}`, {
     failure: "not-authorised",
     hint: "--draft FILE, then dnet db sign FILE where an owner's key is, and dnet db submit FILE",
   });
@@ -125,7 +141,8 @@ function writeDraft(session: DnetDbSession, path: string, isJson: boolean, work:
   session.print(isJson, work.schema, { ...work.facts, steps: facts, draft: steps.length > 0 ? path : null }, text);
   for (const { note } of steps) session.printWords(`draft: ${note}\n`);
   session.printWords(words);
-  if (steps.length > 0) session.printWords(`nothing is signed: dnet db sign ${path}, then dnet db submit ${path}\n`);
+  const file = printable(path);
+  if (steps.length > 0) session.printWords(`nothing is signed: dnet db sign ${file}, then dnet db submit ${file}\n`);
 }
 
 function checkOptions({ draft, wait, offline, timeout }: OwnerValues): void {
@@ -137,11 +154,10 @@ function checkOptions({ draft, wait, offline, timeout }: OwnerValues): void {
     throw optionConflict("--draft signs nothing that could become final", "--draft, or --wait final");
 }
 
-export function refused(note: string, why: StoreRefusal): DnetError {
-  const meaning = why === "MALFORMED" || why === "WRONG_HASH" ? "it is not in the form that steps have" : REFUSALS[why];
-  return new DnetError(why, `refused where it ${note}: ${meaning}`, {
+function refused(note: string, why: StoreRefusal, now: number): DnetError {
+  return new DnetError(why, `refused where it ${note}: ${refusalMeaning(why)}`, {
     failure: why === "UNSIGNED" || why === "WRONG_SIGNER" ? "not-authorised" : "failure",
-    hint: why === "SPENT_INPUT" ? "again; a draft has to be made anew" : "dnet db log shows how it stands",
+    hint: refusalHint(why, now),
   });
 }
 

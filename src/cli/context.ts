@@ -66,11 +66,18 @@ function descriptorWriter(fd: number): { write(text: string | Uint8Array): void 
           if (code === "EPIPE") isClosed = true;
           else if (code === "EAGAIN") Bun.sleepSync(PIPE_WAIT_MS);
           else if (fd === 2) return;
-          else throw new DnetError("OUTPUT_FAILED", `the result cannot be written: ${message}`, { cause: error });
+          else throw outputFailed(message, error);
         }
       }
     },
   };
+}
+
+function outputFailed(message: string, cause: unknown): DnetError {
+  return new DnetError("OUTPUT_FAILED", `the result cannot be written: ${message}`, {
+    hint: "see whether it was done all the same, before it is done again",
+    cause,
+  });
 }
 
 function readStdin(maxBytes: number): Uint8Array {

@@ -13,7 +13,8 @@ export const dbAt = command({
     const { formatId, inDnetDb } = await import("./dnetdb-run.ts");
     const { dnetAt, notYet } = await import("./past.ts");
     const { dnetFacts, dnetText } = await import("./dnet-text.ts");
-    const { isoMoment, momentText } = await import("./moments.ts");
+    const { momentText } = await import("../base/moment-text.ts");
+    const { isoMoment } = await import("./moments.ts");
     await inDnetDb(values, context, (session) => {
       const dnet = session.dnet(text);
       session.view(dnet);

@@ -1,6 +1,7 @@
 import { counted } from "../base/counted.ts";
 import { command } from "./command.ts";
 import { DNET_HELP, stateOptions } from "./dnetdb-options.ts";
+import { printable } from "./printable.ts";
 import { Progress } from "./progress.ts";
 
 export const dbExport = command({
@@ -43,16 +44,20 @@ export const dbImport = command({
     const { inDnetDb } = await import("./dnetdb-run.ts");
     const { importRecords } = await import("../io/record-file.ts");
     const { answerPending } = await import("./joining.ts");
+    const { nothingTaken, refusalMeaning } = await import("./refusal-words.ts");
     await inDnetDb(values, context, (session) => {
       const progress = new Progress(context.terminal);
       const { accepted, known, refused } = importRecords(session.store, context.now(), path, (bytes) => {
         progress.note(() => `read ${bytes} bytes`);
       });
       progress.end();
+      const [why] = refused.keys();
+      if (why !== undefined && accepted + known === 0) throw nothingTaken(printable(path), why, context.now());
       const facts = { accepted, known, refused: Object.fromEntries(refused) };
       session.print(values.json, "dnet.db-import/1", facts, "");
       session.printWords(`${counted(accepted, "step")} accepted, ${known} known before\n`);
-      for (const [why, count] of refused) session.printWords(`warning: ${count} refused: ${why}\n`);
+      for (const [why, count] of refused)
+        session.printWords(`warning: ${count} refused, ${why}: ${refusalMeaning(why)}\n`);
       answerPending(session);
     });
   },

@@ -37,8 +37,11 @@ export const dbServe = command({
     const { connectUnix, listenUnix, replicate } = await import("../io/dnetdb-sync.ts");
     const { interestsOf, sealBlocks } = await import("./replicating.ts");
     const { keepRecords } = await import("./keeping.ts");
-    const { splitLists } = await import("./option-values.ts");
+    const { optionConflict, splitLists } = await import("./option-values.ts");
     const { aborted, shortKey, withPeer } = await import("./dht-streams.ts");
+    const isForDht = values.publish.length + values.bootstrap.length > 0 || values.via !== undefined;
+    if (isForDht && !values.dht)
+      throw optionConflict("--publish, --bootstrap and --via are of --dht", "--dht with them");
     const stop = context.stopSignal();
     await inDnetDb(values, context, async (session) => {
       const { store, state, wallet } = session;
@@ -84,7 +87,7 @@ export const dbServe = command({
       const serve = async (publicKey: string | null) => {
         const text = `${publicKey ?? state.socket}\n`;
         session.print(values.json, "dnet.db-serve/1", { socket: state.socket, publicKey }, text);
-        session.printWords(publicKey ? `others: dnet db sync ${publicKey}\n` : "here: dnet db sync\n");
+        session.printWords(`others: dnet db sync ${publicKey ?? state.socket}\n`);
         await Promise.race([aborted(stop), failed.promise]);
       };
       try {

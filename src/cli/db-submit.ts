@@ -24,13 +24,13 @@ export const dbSubmit = command({
     const steps = copies.reduce(mergeSteps);
     const open = steps.find((step) => missingSignatures(step) > 0);
     if (open) throw notSigned(missingSignatures(open), printable(paths[0]!));
-    await inDnetDb(values, context, async (session) => {
+    await inDnetDb(values, context, (session) => {
       const record = recordOfSteps(steps);
-      await carryOut(
-        session,
-        { ...values, draft: undefined, "passphrase-file": undefined },
-        {
-          steps,
+      const unsigned = { ...values, draft: undefined, "passphrase-file": undefined };
+      return carryOut(session, unsigned, () => {
+        const isHere = steps.every(({ transaction }) => session.store.transaction(transaction.id));
+        return {
+          steps: isHere ? [] : steps,
           record,
           // Perhaps it was drafted on another machine: what an owner keeps of it is kept here from now on.
           listedThen() {
@@ -39,8 +39,9 @@ export const dbSubmit = command({
           },
           schema: "dnet.db-submit/1",
           facts: { record: formatId(record) },
-        },
-      );
+          words: isHere ? "all of that is here already\n" : "",
+        };
+      });
     });
   },
 });

@@ -8,18 +8,18 @@ export const dbSync = command({
   name: "sync",
   summary: "Exchange records with another replica, until each has what the other has",
   details: [
-    "WHERE is the key of a machine that runs dnet db serve --dht, or the socket of one of this machine, a path with a / in it;",
-    "without it the socket of this state directory. What is asked for are the dnets of this machine, what they have attached,",
-    "and all that is here already; --record asks for more, by its whole id. Invitations that waited for records are answered.",
+    "WHERE is the key of a machine that runs dnet db serve --dht, or the socket of another state directory, a path with a / in it.",
+    "What is asked for are the dnets of this machine, what they have attached, and all that is here already; --record asks for",
+    "more, by its whole id. Invitations that waited for records are answered.",
   ].join("\n"),
-  arguments: [{ name: "WHERE", isOptional: true, complete: "file" }],
+  arguments: [{ name: "WHERE", complete: "file" }],
   options: {
     record: { type: "string", isRepeated: true, placeholder: "ID,...", description: "ask for these records too" },
     all: { type: "boolean", description: "ask for all that is there" },
     ...networkOptions,
     ...stateOptions,
   },
-  async run({ positionals: [where], values }, context) {
+  async run({ positionals: [where = ""], values }, context) {
     const { formatId, inDnetDb, parseId, parsePublicKey } = await import("./dnetdb-run.ts");
     const { parseSpanOption, splitLists } = await import("./option-values.ts");
     const { synchronise } = await import("./synchronising.ts");
@@ -33,8 +33,8 @@ export const dbSync = command({
         "--record ID, as dnet net create printed it",
       );
     });
-    const key = where === undefined || where.includes("/") ? null : parsePublicKey(where);
-    if (where !== undefined && !where.includes("/") && !key) {
+    const key = where.includes("/") ? null : parsePublicKey(where);
+    if (!where.includes("/") && !key) {
       throw new UsageError(
         "BAD_ARGUMENT",
         `${printable(where)} is no key, and no path`,
@@ -42,7 +42,7 @@ export const dbSync = command({
       );
     }
     await inDnetDb(values, context, async (session) => {
-      const to = key ?? where ?? session.state.socket;
+      const to = key ?? where;
       const records = await synchronise(session, { to, more, isAll: values.all, timeoutMs, network: values });
       const facts = { with: key ? where : to, records: records.map(formatId) };
       session.print(values.json, "dnet.db-sync/1", facts, "");

@@ -11,14 +11,15 @@ export const dbVerify = command({
     "Every step and signature is judged again, and all that the records say has to follow from them. Nothing is changed.",
   options: stateOptions,
   async run({ values }, context) {
-    const { inDnetDb } = await import("./dnetdb-run.ts");
+    const { formatId, inDnetDb } = await import("./dnetdb-run.ts");
     await inDnetDb(values, context, (session) => {
       const progress = new Progress(context.terminal);
       const flaws = session.file.verify((done, total) => {
         progress.note(() => `verifying: ${done} of ${counted(total, "step")}`);
       });
       progress.end();
-      const { records } = session.store.usage();
+      const { state } = session.store;
+      const records = [...state.records("dnet"), ...state.records("ovx")].map(({ id }) => formatId(id));
       if (flaws.length > 0) {
         for (const { table, what } of flaws) session.printWords(`${table}: ${what}\n`);
         throw new DnetError("STORE_DAMAGED", `${counted(flaws.length, "flaw")} in ${session.state.dnetDb}`, {
@@ -26,7 +27,7 @@ export const dbVerify = command({
         });
       }
       session.print(values.json, "dnet.db-verify/1", { records, flaws }, "");
-      session.printWords(`${counted(records, "record")} verified from the first step on\n`);
+      session.printWords(`${counted(records.length, "record")} verified from the first step on\n`);
     });
   },
 });

@@ -1,14 +1,15 @@
 /** A dnet for people, and the same as JSON; as it is now, or as it was at some moment. Never a secret of it. */
-import { counted } from "../base/counted.ts";
+import { counted, countedBytes } from "../base/counted.ts";
 import { formatIp, formatPrefix } from "../base/ip.ts";
+import { momentText } from "../base/moment-text.ts";
 import { formatPublicKey } from "../base/public-key.ts";
 import { ula48 } from "../overlay/dnetdb/addresses.ts";
 import type { DnetView, InvitationView, MemberView } from "../overlay/dnetdb/dnet-view.ts";
-import { formatC2pkh, formatId } from "../overlay/dnetdb/ids.ts";
+import { formatId } from "../overlay/dnetdb/ids.ts";
 import type { AttachedView } from "../overlay/dnetdb/ovx-view.ts";
 import { tableText } from "./dht-text.ts";
-import { isoMoment, momentText } from "./moments.ts";
-import { ownersText } from "./owners.ts";
+import { isoMoment } from "./moments.ts";
+import { ownersFacts, ownersText } from "./owners.ts";
 
 /** Whose machine looks at it. */
 export interface Beholder {
@@ -44,7 +45,8 @@ export function membersText(view: DnetView, { nodeKey, now }: Beholder): string 
     ...members.map((member) => memberRow(member, nodeKey)),
     ...invitations.map((invitation) => invitationRow(invitation, now)),
   ];
-  const sealed = view.sealed > 0 ? `addresses whose holders are sealed: ${view.sealed}; ${sealedText(reads)}\n` : "";
+  const count = view.sealed > 0 ? `addresses whose holders are sealed: ${view.sealed}; ` : "";
+  const sealed = reads === "everything" ? "" : `${count}${SEALED[reads]}\n`;
   if (table.length === 0) return sealed || "no members\n";
   return `${tableText(["MEMBER", "ADDRESS", "IPV6", "KEY", "SINCE"], table)}${sealed}`;
 }
@@ -60,8 +62,7 @@ export function dnetFacts(view: DnetView, now: number): object {
     reads,
     range4: range4 && formatPrefix(range4),
     range6: formatPrefix(ula48(id)),
-    owners: lock.keyHashes.map(formatC2pkh),
-    needed: lock.needed,
+    ...ownersFacts(lock),
     epoch,
     height,
     head: formatId(head),
@@ -125,8 +126,7 @@ function invitationRow({ name, address, expiresAt }: InvitationView, now: number
 }
 
 function ownerText({ lock }: DnetView, { ownerKeyHash }: Beholder): string {
-  const isOurs = lock.keyHashes.some((hash) => formatC2pkh(hash) === formatC2pkh(ownerKeyHash));
-  return `${ownersText(lock)}${isOurs ? " (this machine's key)" : ""}`;
+  return ownersText(lock, ownerKeyHash);
 }
 
 function addressesText({ id, range4 }: DnetView): string {
@@ -143,7 +143,7 @@ function attachedText(ovx: AttachedView, now: number): string {
       : isOver
         ? `authorisation expired ${momentText(expiresAt)}`
         : `authorised${expiresAt === null ? "" : ` until ${momentText(expiresAt)}`}`;
-  const quota = quotaBytes === null ? "" : `, ${quotaBytes} bytes`;
+  const quota = quotaBytes === null ? "" : `, ${countedBytes(quotaBytes)} at most`;
   return `${name ?? formatId(id)}${addresses.length > 0 ? ` at ${addresses.join(", ")}` : ""}: ${serves}${quota}`;
 }
 
@@ -161,11 +161,12 @@ function policyText({ policy }: DnetView): string {
   return `a step is final when ${counted(witnesses, "cloud")} witnessed it, ${confirmed}, ${counted(rules.length, "rule")}`;
 }
 
-function sealedText(reads: DnetView["reads"]): string {
-  return reads === "keys"
-    ? "this machine sees whose keys are admitted alone"
-    : "this machine has no key that opens them";
-}
+const SEALED: { readonly [Reads in DnetView["reads"]]: string } = {
+  everything: "",
+  past: "this machine does not have the newest network key: who came with it is sealed",
+  keys: "this machine sees whose keys are admitted alone",
+  nothing: "this machine has no key of this dnet",
+};
 
 /** Labels in one column, and what they say in the next. */
 export function rowsText(rows: readonly Row[]): string {

@@ -16,7 +16,8 @@ export const passphraseOptions = {
     type: "string",
     placeholder: "FILE",
     complete: "file",
-    description: "the passphrase of the owner's key, where it has one; - reads it from standard input",
+    description:
+      "the passphrase of the owner's key, where it has one; - reads it from standard input; on a terminal it is asked for",
   },
 } as const satisfies Options;
 

@@ -11,7 +11,7 @@ export { formatC2pkh, formatId, keyHash, parseId } from "../overlay/dnetdb/ids.t
 export { formatInvitation, parseInvitation } from "../overlay/dnetdb/invitation.ts";
 export { sameLock } from "../overlay/dnetdb/lock.ts";
 export { readOvx } from "../overlay/dnetdb/ovx-view.ts";
-export { parsePolicy } from "../overlay/dnetdb/policy.ts";
+export { DEFAULT_POLICY, parsePolicy } from "../overlay/dnetdb/policy.ts";
 export { carryOut } from "./carry-out.ts";
 export { type DnetDbSession, inDnetDb } from "./dnetdb-session.ts";
-export { ownersText, parseOwners, parseOwnerWords } from "./owners.ts";
+export { ownersFacts, parseOwners, parseOwnerWords } from "./owners.ts";

@@ -1,13 +1,14 @@
 /** What the commands about records share: the state directory opened, and steps signed, accepted and told of. */
+import { SQLiteError } from "bun:sqlite";
 import { DnetError } from "../base/error.ts";
 import { keyPairFromSeed } from "../crypto/ed25519.ts";
 import { DnetList } from "../io/dnet-list.ts";
-import { type DnetDbFile, openDnetDb } from "../io/dnetdb-file.ts";
+import { type DnetDbFile, openDnetDb, refusalOf } from "../io/dnetdb-file.ts";
 import { openStateDirectory, type StateDirectory } from "../io/state-directory.ts";
 import { Wallet } from "../io/wallet.ts";
 import { type Desk, readableDnet } from "../overlay/dnetdb/desk.ts";
 import { currentKey, type DnetView, readDnet } from "../overlay/dnetdb/dnet-view.ts";
-import { formatC2pkh, keyHash } from "../overlay/dnetdb/ids.ts";
+import { formatC2pkh, formatId, keyHash } from "../overlay/dnetdb/ids.ts";
 import { parseInvitation } from "../overlay/dnetdb/invitation.ts";
 import { type NetworkKey, NO_SECRETS, type Secrets } from "../overlay/dnetdb/network-key.ts";
 import type { Store } from "../overlay/dnetdb/store.ts";
@@ -31,6 +32,8 @@ export async function inDnetDb<Result>(
   const file = openDnetDb(state.dnetDb);
   try {
     return await use(new DnetDbSession({ state, wallet, file, context }));
+  } catch (error) {
+    throw (error instanceof SQLiteError && refusalOf(state.dnetDb, error)) || error;
   } finally {
     file.close();
   }
@@ -91,9 +94,9 @@ export class DnetDbSession {
   view(dnet: Uint8Array): DnetView {
     const view = readDnet(this.store, dnet, this.secrets(dnet));
     if (view) return view;
-    throw new DnetError("RECORD_ABSENT", "the records of that dnet are not here yet", {
+    throw new DnetError("RECORD_ABSENT", `the records of ${formatId(dnet)} are not here yet`, {
       failure: "unknown-peer",
-      hint: "dnet db sync, with a replica that has them, or dnet db import",
+      hint: "dnet db sync, with a replica that has them, or dnet db import; of a draft dnet db submit",
     });
   }
 

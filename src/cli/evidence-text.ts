@@ -1,11 +1,13 @@
 /** Evidence for people, and the same as JSON. */
+
+import { momentText } from "../base/moment-text.ts";
 import { formatPublicKey } from "../base/public-key.ts";
 import { formatId } from "../overlay/dnetdb/ids.ts";
 import type { Block } from "../overlay/dnetdb/witness.ts";
 import { rowsText } from "./dnet-text.ts";
 import type { Conflict, Evidence } from "./evidence.ts";
 import type { LoggedStep } from "./history.ts";
-import { isoMoment, momentText } from "./moments.ts";
+import { isoMoment } from "./moments.ts";
 
 export function evidenceShown({ record, name, kind, conflicts, fork }: Evidence): string {
   const blocks = fork ? [fork.one, fork.other] : [];

@@ -29,9 +29,10 @@ export function helpText(path: readonly Command[]): string {
   if (subcommands.length > 0) {
     blocks.push(`commands:\n${table(subcommands.map(({ name, summary }) => [name, summary]))}`);
   }
-  const rows = Object.entries({ ...options, ...globalOptions }).map(([name, option]) => {
-    const short = "short" in option ? `-${option.short}, ` : "";
-    return [`${short}${optionForm(name, option)}`, option.description];
+  const rows = Object.entries<Option>({ ...options, ...globalOptions }).map(([name, option]) => {
+    const short = option.short ? `-${option.short}, ` : "";
+    const otherwise = option.default === undefined ? "" : `; default ${option.default}`;
+    return [`${short}${optionForm(name, option)}`, `${option.description}${otherwise}`];
   });
   blocks.push(`options:\n${table(rows)}`);
   if (path.length === 1) blocks.push("More: dnet help COMMAND, dnet help exit-codes, dnet --version.");
@@ -54,6 +55,7 @@ function commandJson(path: readonly Command[]): object {
       type: option.type,
       valueIsOptional: option.valueIsOptional ?? false,
       isRepeated: option.isRepeated ?? false,
+      default: option.default ?? null,
       description: option.description,
     })),
     commands: subcommands.map((subcommand) => commandJson([...path, subcommand])),

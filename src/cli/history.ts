@@ -1,7 +1,9 @@
 /** What has happened in a record, step by step, in the words that this machine can read of it. */
+import { countedBytes } from "../base/counted.ts";
 import { formatIp } from "../base/ip.ts";
+import { momentText } from "../base/moment-text.ts";
 import { formatPublicKey } from "../base/public-key.ts";
-import { decodeCreate, decodeInvite, decodePlace } from "../overlay/dnetdb/contents.ts";
+import { decodeCreate, decodeInvite, decodeOvx, decodePlace } from "../overlay/dnetdb/contents.ts";
 import { formatC2pkh, formatId, keyHash } from "../overlay/dnetdb/ids.ts";
 import { type KeptStep, readStep } from "../overlay/dnetdb/kept-step.ts";
 import { openKeyring } from "../overlay/dnetdb/keyring.ts";
@@ -11,7 +13,6 @@ import type { OpName } from "../overlay/dnetdb/script.ts";
 import { type EpochRing, openPart } from "../overlay/dnetdb/sealing.ts";
 import type { DnetDbSession } from "./dnetdb-session.ts";
 import { type Finality, finalityBy, neededFor } from "./finality.ts";
-import { momentText } from "./moments.ts";
 import { ownersText } from "./owners.ts";
 
 export interface LoggedStep {
@@ -102,12 +103,12 @@ class Teller {
       case "OP_OVX_CLOSE":
         return "closes it for good";
       case "OP_OVX_CREATE":
-        return `registers ${script.name ?? "it"}, key ${formatPublicKey(script.key)}`;
+        return `registers ${script.name ?? "it"}: ${this.#ovx(step, script.key)}`;
       case "OP_OVX_UPDATE":
-        return `changes where it is, or its key: ${formatPublicKey(script.key)}`;
+        return `makes it a ${this.#ovx(step, script.key)}`;
       case "OP_OVX_AUTH": {
         const until = script.expiresAt === null ? "" : ` until ${momentText(script.expiresAt)}`;
-        return `authorises ${formatId(script.dnet)}${until}${script.quotaBytes === null ? "" : `, ${script.quotaBytes} bytes`}`;
+        return `authorises ${formatId(script.dnet)}${until}${script.quotaBytes === null ? "" : `, ${countedBytes(script.quotaBytes)} at most`}`;
       }
       case "OP_OVX_REVOKE":
         return `revokes ${formatId(script.dnet)}`;
@@ -128,7 +129,7 @@ class Teller {
     const invited = this.#holders.get(slotText(slot))?.split(" ", 1)[0];
     const name =
       place?.name ?? (step.script.op === "OP_DNET_JOIN" && invited !== "someone" ? invited : undefined) ?? key;
-    const text = address ? `${name} at ${address}` : `${name}, at a sealed address`;
+    const text = address ? `${name} at ${address}` : `${name}, at ${step.body ? "a sealed" : "an unknown"} address`;
     this.#holders.set(slotText(slot), text);
     return text;
   }
@@ -138,6 +139,15 @@ class Teller {
     if (script.member.kind === "key") return formatPublicKey(script.member.publicKey);
     const part = this.#open({ script, ...step }, "admission");
     return part ? formatPublicKey(part) : "a member";
+  }
+
+  /** `public cloud at 192.0.2.1:50069, key ...`. */
+  #ovx(step: KeptStep, key: Uint8Array): string {
+    const part = this.#open(step, "admission");
+    const { kind, isListed, addresses } = (part && decodeOvx(part)) ?? { kind: null, isListed: false, addresses: [] };
+    const what =
+      kind === null ? "cloud or relay" : `${isListed ? "public" : "private"} ${kind === "ovc" ? "cloud" : "relay"}`;
+    return `${what}${addresses.length > 0 ? ` at ${addresses.join(", ")}` : ""}, key ${formatPublicKey(key)}`;
   }
 
   /** Null when it is sealed, or no more here. */

@@ -1,5 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 import { DnetError } from "../base/error.ts";
+import { reasonOf } from "../io/private-file.ts";
 import { readToEnd } from "./bounded-read.ts";
 import type { Context } from "./command.ts";
 import { printable } from "./printable.ts";
@@ -19,7 +20,7 @@ async function readBytes(path: string, maxBytes: number, context: Context): Prom
     const bytes = readToEnd(fd, maxBytes);
     if (bytes) return bytes;
   } catch (cause) {
-    throw unreadable(path, `cannot be read: ${(cause as Error).message}`, cause);
+    throw unreadable(path, `cannot be read: ${reasonOf(cause)}`, cause);
   } finally {
     if (fd !== null) closeSync(fd);
   }
@@ -29,7 +30,7 @@ async function readBytes(path: string, maxBytes: number, context: Context): Prom
 function unreadable(path: string, flaw: string, cause?: unknown): DnetError {
   return new DnetError("FILE_UNREADABLE", `${printable(path)} ${flaw}`, {
     failure: "configuration",
-    hint: "a file that dnet wrote, and that you may read",
+    hint: "another file, which you may read",
     cause,
   });
 }

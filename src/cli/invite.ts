@@ -29,19 +29,25 @@ export const invite = command({
     const wanted = ip === undefined ? null : run.parseIp(ip);
     if (ip !== undefined && !wanted) throw badOption("ip", ip, "an address", "10.7.0.2");
     const expiresAt = parseEndOption("expires", expires, context.now());
-    await inDnetDb(values, context, async (session) => {
-      const dnet = session.dnet(text);
-      session.view(dnet);
-      const { steps, invitation, address } = run.invite(session.desk(dnet), dnet, { name, address: wanted, expiresAt });
-      const code = formatInvitation(invitation);
-      const facts = { dnet: formatId(dnet), name, address: formatIp(address), expiresAt: isoMoment(expiresAt) };
-      await carryOut(session, values, {
-        steps,
-        record: dnet,
-        schema: "dnet.invite/1",
-        facts: { ...facts, invitation: code },
-        text: `${code}\n`,
-      });
-    });
+    await inDnetDb(values, context, (session) =>
+      carryOut(session, values, () => {
+        const dnet = session.dnet(text);
+        session.view(dnet);
+        const { steps, invitation, address } = run.invite(session.desk(dnet), dnet, {
+          name,
+          address: wanted,
+          expiresAt,
+        });
+        const code = formatInvitation(invitation);
+        const facts = { dnet: formatId(dnet), name, address: formatIp(address), expiresAt: isoMoment(expiresAt) };
+        return {
+          steps,
+          record: dnet,
+          schema: "dnet.invite/1",
+          facts: { ...facts, invitation: code },
+          text: `${code}\n`,
+        };
+      }),
+    );
   },
 });

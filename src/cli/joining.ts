@@ -12,7 +12,7 @@ import type { DnetDbSession } from "./dnetdb-session.ts";
 import { membershipOf } from "./membership.ts";
 
 /** Throws DnetError; the invitation is kept when all that is missing are the dnet's records. */
-export async function answer(
+export function answer(
   session: DnetDbSession,
   values: OwnerValues,
   invitation: Invitation,
@@ -23,26 +23,28 @@ export async function answer(
   const { publicKey } = wallet.nodeKeyPair;
   const facts = { dnet: formatId(dnet), publicKey: formatPublicKey(publicKey) };
   const schema = "dnet.join/1";
-  const { view, isMember } = membershipOf(session, dnet);
-  if (view && isMember) {
-    const member = findMember(view, formatPublicKey(publicKey))!;
-    list.set(dnet, { name: view.name, networkKey: view.networkKey, isAccepted: true });
-    const address = formatIp(member.addresses[0]!);
-    const named = { ...facts, name: view.name, memberName: member.name, address };
-    const words = "this machine is a member already\n";
-    return carryOut(session, values, { steps: [], record: dnet, schema, facts: named, text: `${address}\n`, words });
-  }
-  if (!store.transaction(invitation.transaction)) throw notHereYet(invitation);
-  const { steps, networkKey, address, name: memberName } = attempt(session, invitation, name);
-  const dnetName = view?.name ?? null;
-  await carryOut(session, values, {
-    steps,
-    networkKey,
-    record: dnet,
-    listed: { name: dnetName, isAccepted: true },
-    schema,
-    facts: { ...facts, name: dnetName, memberName, address: formatIp(address) },
-    text: `${formatIp(address)}\n`,
+  return carryOut(session, values, () => {
+    const { view, isMember } = membershipOf(session, dnet);
+    if (view && isMember) {
+      const member = findMember(view, formatPublicKey(publicKey))!;
+      list.set(dnet, { name: view.name, networkKey: view.networkKey, isAccepted: true });
+      const address = formatIp(member.addresses[0]!);
+      const named = { ...facts, name: view.name, memberName: member.name, address };
+      const words = "this machine is a member already\n";
+      return { steps: [], record: dnet, schema, facts: named, text: `${address}\n`, words };
+    }
+    if (!store.transaction(invitation.transaction)) throw notHereYet(invitation);
+    const { steps, networkKey, address, name: memberName } = attempt(session, invitation, name);
+    const dnetName = view?.name ?? null;
+    return {
+      steps,
+      networkKey,
+      record: dnet,
+      listed: { name: dnetName, isAccepted: true },
+      schema,
+      facts: { ...facts, name: dnetName, memberName, address: formatIp(address) },
+      text: `${formatIp(address)}\n`,
+    };
   });
 }
 
@@ -53,9 +55,12 @@ export function answerPending(session: DnetDbSession): boolean {
     const invitation = code === null || isAccepted ? null : parseInvitation(code);
     if (!invitation || !session.store.transaction(invitation.transaction)) continue;
     try {
-      const { steps, networkKey } = attempt(session, invitation, askedName);
-      const { name } = session.view(id);
-      accept(session, steps, { record: id, networkKey, listed: { name, isAccepted: true } });
+      const { steps, name } = session.store.atomically(() => {
+        const { steps, networkKey } = attempt(session, invitation, askedName);
+        const { name } = session.view(id);
+        accept(session, steps, { record: id, networkKey, listed: { name, isAccepted: true } });
+        return { steps, name };
+      });
       for (const { note } of steps) session.printWords(`${name ?? formatId(id)}: ${note}\n`);
       isAnswered = true;
     } catch (error) {
@@ -97,7 +102,7 @@ function notHereYet({ dnet, clouds }: Invitation): DnetError {
   const [cloud] = clouds;
   const where = cloud
     ? `dnet db sync ${formatPublicKey(cloud.key)} --bootstrap ${cloud.address}`
-    : "dnet db sync, or dnet db import";
+    : `dnet db fetch ${formatId(dnet)}, dnet db sync KEY, or dnet db import`;
   return new DnetError("RECORD_ABSENT", `the records of ${formatId(dnet)} are not here yet; the invitation is kept`, {
     failure: "unreachable",
     hint: `${where}: it is answered then`,

@@ -29,40 +29,52 @@ export const memberAdd = command({
     }
     const address = ip === undefined ? null : parseIp(ip);
     if (ip !== undefined && !address) throw badOption("ip", ip, "an address", "10.7.0.2");
-    await inDnetDb(values, context, async (session) => {
-      const dnet = session.dnet(text);
-      const { publicKey: self } = session.wallet.nodeKeyPair;
-      const wanted = words.map((word) => {
-        const publicKey = word === SELF ? self : parsePublicKey(word);
-        if (publicKey) return { publicKey, name, address };
-        throw new UsageError(
-          "BAD_KEY",
-          `${printable(word)} is no public key`,
-          "64 hex characters, 52 of z-base-32, or self",
+    await inDnetDb(values, context, (session) =>
+      carryOut(session, values, () => {
+        const dnet = session.dnet(text);
+        const { publicKey: self } = session.wallet.nodeKeyPair;
+        // Each once, however often it stands in a long list.
+        const wanted = new Map(
+          words.map((word) => keyed(word === SELF ? self : (parsePublicKey(word) ?? refuse(word)))),
         );
-      });
-      const before = session.readable(dnet).members;
-      const find = (publicKey: Uint8Array) => before.find((member) => sameBytes(member.publicKey, publicKey));
-      const isThere = ({ publicKey }: (typeof wanted)[number]) =>
-        find(publicKey)?.addresses.some((each) => !address || sameBytes(each, address)) ?? false;
-      const others = wanted.filter((each) => !isThere(each));
-      const { steps, addresses } = addMembers(session.desk(dnet), dnet, others);
-      const members = wanted.map(({ publicKey }) => {
-        const at = addresses[others.findIndex((each) => sameBytes(each.publicKey, publicKey))];
-        const shown = at ?? address ?? find(publicKey)!.addresses[0]!;
-        return { publicKey: formatPublicKey(publicKey), address: formatIp(shown), isNew: at !== undefined };
-      });
-      const isSelf = wanted.some(({ publicKey }) => sameBytes(publicKey, self));
-      await carryOut(session, values, {
-        steps,
-        record: dnet,
-        // Whoever names its own machine need not be asked whether it takes part.
-        ...(isSelf && { listed: { isAccepted: true } }),
-        schema: "dnet.member-add/1",
-        facts: { dnet: formatId(dnet), members },
-        text: members.map((member) => `${member.address}\n`).join(""),
-        words: members.map(({ publicKey, isNew }) => (isNew ? "" : `${publicKey} is a member already\n`)).join(""),
-      });
-    });
+        const before = new Map(session.readable(dnet).members.map((member) => [member.publicKey.toHex(), member]));
+        const isThere = (key: string): boolean => {
+          const member = before.get(key);
+          if (!member || (name !== null && member.name !== name)) return false;
+          return !address || member.addresses.some((each) => sameBytes(each, address));
+        };
+        const others = [...wanted.keys()].filter((key) => !isThere(key));
+        const asked = others.map((key) => ({ publicKey: wanted.get(key)!, name, address }));
+        const { steps, addresses } = addMembers(session.desk(dnet), dnet, asked);
+        const added = new Map(others.map((key, i) => [key, addresses[i]!]));
+        const members = [...wanted].map(([key, publicKey]) => {
+          const at = added.get(key) ?? address ?? before.get(key)!.addresses[0]!;
+          return { publicKey: formatPublicKey(publicKey), address: formatIp(at), isNew: added.has(key) };
+        });
+        const isSelf = wanted.has(self.toHex());
+        return {
+          steps,
+          record: dnet,
+          // Whoever names its own machine need not be asked whether it takes part.
+          ...(isSelf && { listed: { isAccepted: true } }),
+          schema: "dnet.member-add/1",
+          facts: { dnet: formatId(dnet), members },
+          text: members.map((member) => `${member.address}\n`).join(""),
+          words: members.map(({ publicKey, isNew }) => (isNew ? "" : `${publicKey} is a member already\n`)).join(""),
+        };
+      }),
+    );
   },
 });
+
+function keyed(publicKey: Uint8Array): [string, Uint8Array] {
+  return [publicKey.toHex(), publicKey];
+}
+
+function refuse(word: string): never {
+  throw new UsageError(
+    "BAD_KEY",
+    `${printable(word)} is no public key`,
+    "64 hex characters, 52 of z-base-32, or self; a machine's is the node key of dnet wallet show",
+  );
+}

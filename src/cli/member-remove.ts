@@ -22,35 +22,37 @@ export const memberRemove = command({
     const { carryOut, findMember, formatId, formatIp, formatPublicKey, inDnetDb, ...run } = await import(
       "./dnetdb-run.ts"
     );
-    await inDnetDb(values, context, async (session) => {
-      const dnet = session.dnet(text);
-      const view = session.readable(dnet);
-      const desk = session.desk(dnet);
-      const [first = ""] = words;
-      const ip = view.invitations.find(({ name }) => name === first)?.address ?? run.parseIp(first);
-      if (ip && words.length > 1)
-        throw optionConflict("an address or an invitation is taken back alone", "one at a time");
-      const held = [
-        ...view.members.flatMap(({ addresses }) => addresses),
-        ...view.invitations.map(({ address }) => address),
-      ];
-      const isHeld = ip !== null && held.some((each) => sameBytes(each, ip));
-      const self = formatPublicKey(session.wallet.nodeKeyPair.publicKey);
-      const find = (word: string) => findMember(view, word) ?? (word === SELF ? findMember(view, self) : null);
-      const members = ip
-        ? []
-        : words.map((word) => find(word) ?? absent(word, view, run.parsePublicKey(word === SELF ? self : word)));
-      const publicKeys = members.flatMap((member) => member?.publicKey ?? []);
-      const remove = () => (publicKeys.length > 0 ? run.removeMembers(desk, dnet, publicKeys) : { steps: [] });
-      const gone = words.filter((_, i) => (ip ? !isHeld : members[i] === null));
-      await carryOut(session, values, {
-        ...(isHeld ? run.removeAddress(desk, dnet, ip) : remove()),
-        record: dnet,
-        schema: "dnet.member-remove/1",
-        facts: { dnet: formatId(dnet), removed: publicKeys.map(formatPublicKey), address: ip && formatIp(ip) },
-        words: gone.map((word) => `${word} is nobody's in that dnet\n`).join(""),
-      });
-    });
+    await inDnetDb(values, context, (session) =>
+      carryOut(session, values, () => {
+        const dnet = session.dnet(text);
+        const view = session.readable(dnet);
+        const desk = session.desk(dnet);
+        const [first = ""] = words;
+        const ip = view.invitations.find(({ name }) => name === first)?.address ?? run.parseIp(first);
+        if (ip && words.length > 1)
+          throw optionConflict("an address or an invitation is taken back alone", "one at a time");
+        const held = [
+          ...view.members.flatMap(({ addresses }) => addresses),
+          ...view.invitations.map(({ address }) => address),
+        ];
+        const isHeld = ip !== null && held.some((each) => sameBytes(each, ip));
+        const self = formatPublicKey(session.wallet.nodeKeyPair.publicKey);
+        const find = (word: string) => findMember(view, word) ?? (word === SELF ? findMember(view, self) : null);
+        const members = ip
+          ? []
+          : words.map((word) => find(word) ?? absent(word, view, run.parsePublicKey(word === SELF ? self : word)));
+        const publicKeys = members.flatMap((member) => member?.publicKey ?? []);
+        const remove = () => (publicKeys.length > 0 ? run.removeMembers(desk, dnet, publicKeys) : { steps: [] });
+        const gone = words.filter((_, i) => (ip ? !isHeld : members[i] === null));
+        return {
+          ...(isHeld ? run.removeAddress(desk, dnet, ip) : remove()),
+          record: dnet,
+          schema: "dnet.member-remove/1",
+          facts: { dnet: formatId(dnet), removed: publicKeys.map(formatPublicKey), address: ip && formatIp(ip) },
+          words: gone.map((word) => `${word} is nobody's in that dnet\n`).join(""),
+        };
+      }),
+    );
   },
 });
 

@@ -40,12 +40,14 @@ export function membershipOf(session: DnetDbSession, id: Uint8Array): Membership
 
 /** The list's, in its order, and then whatever else in the records names this machine. */
 export function memberships(session: DnetDbSession): Membership[] {
-  const listed = session.list.read().map(({ id }) => id);
-  const others = session.store.state.records("dnet").filter(({ id }) => !listed.some((each) => sameBytes(each, id)));
-  const found = others
-    .map(({ id }) => membershipOf(session, id))
-    .filter(({ isMember, isOwner }) => isMember || isOwner);
-  return [...listed.map((id) => membershipOf(session, id)), ...found];
+  return [...session.list.read().map(({ id }) => membershipOf(session, id)), ...unlisted(session)];
+}
+
+/** What is not in the list, and has this machine for a member or an owner. */
+export function unlisted(session: DnetDbSession): Membership[] {
+  const listed = session.list.read();
+  const others = session.store.state.records("dnet").filter(({ id }) => !listed.some((each) => sameBytes(each.id, id)));
+  return others.map(({ id }) => membershipOf(session, id)).filter(({ isMember, isOwner }) => isMember || isOwner);
 }
 
 export function membershipText({ view, isOwner, isMember, takesPart, isJoining }: Membership): string {

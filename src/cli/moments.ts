@@ -46,11 +46,6 @@ export function parseEndOption(name: string, text: string, now: number): number 
   throw badOption(name, text, "a span such as 24h or 7d, a date to come, or never", "7d");
 }
 
-/** `2026-03-01 12:00:30Z`, for people. */
-export function momentText(moment: number): string {
-  return `${new Date(moment).toISOString().slice(0, 19).replace("T", " ")}Z`;
-}
-
 /** `2026-03-01T12:00:30.250Z`, for scripts; null for never. */
 export function isoMoment(moment: number | null): string | null {
   return moment === null ? null : new Date(moment).toISOString();

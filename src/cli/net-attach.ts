@@ -9,20 +9,22 @@ export const netAttach = command({
   options: ownerOptions,
   async run({ positionals: [dnetText = "", ovxText = ""], values }, context) {
     const { attach, carryOut, formatId, inDnetDb } = await import("./dnetdb-run.ts");
-    await inDnetDb(values, context, async (session) => {
-      const [dnet, ovx] = [session.dnet(dnetText), session.ovx(ovxText)];
-      const isAttached = session.store.isAttached(dnet, ovx);
-      const isAuthorised = session.store.isAuthorised(ovx, dnet);
-      const authorise = `its owner has yet to authorise that: dnet ovx authorize ${ovxText} ${formatId(dnet)}\n`;
-      const { steps } = isAttached ? { steps: [] } : attach(session.desk(dnet), dnet, ovx);
-      await carryOut(session, values, {
-        steps,
-        record: dnet,
-        schema: "dnet.net-attach/1",
-        facts: { dnet: formatId(dnet), ovx: formatId(ovx), isAuthorised },
-        words: `${isAttached ? "it is attached already\n" : ""}${isAuthorised ? "" : authorise}`,
-      });
-    });
+    await inDnetDb(values, context, (session) =>
+      carryOut(session, values, () => {
+        const [dnet, ovx] = [session.dnet(dnetText), session.ovx(ovxText)];
+        const isAttached = session.store.isAttached(dnet, ovx);
+        const isAuthorised = session.store.isAuthorised(ovx, dnet);
+        const authorise = `its owner has yet to authorise that: dnet ovx authorize ${ovxText} ${formatId(dnet)}\n`;
+        const { steps } = isAttached ? { steps: [] } : attach(session.desk(dnet), dnet, ovx);
+        return {
+          steps,
+          record: dnet,
+          schema: "dnet.net-attach/1",
+          facts: { dnet: formatId(dnet), ovx: formatId(ovx), isAuthorised },
+          words: `${isAttached ? "it is attached already\n" : ""}${isAuthorised ? "" : authorise}`,
+        };
+      }),
+    );
   },
 });
 
@@ -34,16 +36,18 @@ export const netDetach = command({
   options: ownerOptions,
   async run({ positionals: [dnetText = "", ovxText = ""], values }, context) {
     const { carryOut, detach, formatId, inDnetDb } = await import("./dnetdb-run.ts");
-    await inDnetDb(values, context, async (session) => {
-      const [dnet, ovx] = [session.dnet(dnetText), session.ovx(ovxText)];
-      const isAttached = session.store.isAttached(dnet, ovx);
-      await carryOut(session, values, {
-        ...(isAttached ? detach(session.desk(dnet), dnet, ovx) : { steps: [] }),
-        record: dnet,
-        schema: "dnet.net-detach/1",
-        facts: { dnet: formatId(dnet), ovx: formatId(ovx) },
-        words: isAttached ? "" : "it is not attached\n",
-      });
-    });
+    await inDnetDb(values, context, (session) =>
+      carryOut(session, values, () => {
+        const [dnet, ovx] = [session.dnet(dnetText), session.ovx(ovxText)];
+        const isAttached = session.store.isAttached(dnet, ovx);
+        return {
+          ...(isAttached ? detach(session.desk(dnet), dnet, ovx) : { steps: [] }),
+          record: dnet,
+          schema: "dnet.net-detach/1",
+          facts: { dnet: formatId(dnet), ovx: formatId(ovx) },
+          words: isAttached ? "" : "it is not attached\n",
+        };
+      }),
+    );
   },
 });

@@ -9,16 +9,18 @@ export const netClose = command({
   options: ownerOptions,
   async run({ positionals: [text = ""], values }, context) {
     const { carryOut, closeDnet, formatId, inDnetDb } = await import("./dnetdb-run.ts");
-    await inDnetDb(values, context, async (session) => {
-      const dnet = session.dnet(text);
-      const { isClosed } = session.view(dnet);
-      await carryOut(session, values, {
-        steps: isClosed ? [] : closeDnet(session.desk(dnet), dnet).steps,
-        record: dnet,
-        schema: "dnet.net-close/1",
-        facts: { dnet: formatId(dnet) },
-        words: isClosed ? "it is closed already\n" : "",
-      });
-    });
+    await inDnetDb(values, context, (session) =>
+      carryOut(session, values, () => {
+        const dnet = session.dnet(text);
+        const { isClosed } = session.view(dnet);
+        return {
+          steps: isClosed ? [] : closeDnet(session.desk(dnet), dnet).steps,
+          record: dnet,
+          schema: "dnet.net-close/1",
+          facts: { dnet: formatId(dnet) },
+          words: isClosed ? "it is closed already\n" : "",
+        };
+      }),
+    );
   },
 });

@@ -31,30 +31,35 @@ export const netCreate = command({
     if (!range4 && range !== undefined && range !== NO_RANGE) {
       throw badOption("range", range, "a prefix of private IPv4 space, /8 to /30, or none", "10.7.0.0/16");
     }
-    await inDnetDb(values, context, async (session) => {
-      const { lock, publicKeys } = run.parseOwners(values.owners, values.needed, session.wallet.ownerPublicKey);
-      const namesake = session.list.read().find((dnet) => dnet.name === name && session.store.view(dnet.id));
-      if (namesake) throw nameTaken(name, formatId(namesake.id));
-      const desk = { ...session.desk(null), ownerKeys: publicKeys };
-      const made = createDnet(desk, { lock, name, isPrivate: !isPublic, range4 });
-      const id = formatId(made.dnet);
-      const rangeText = made.range4 && formatPrefix(made.range4);
-      await carryOut(session, values, {
-        ...made,
-        record: made.dnet,
-        listed: { name },
-        schema: "dnet.net-create/1",
-        facts: { dnet: id, name, isPrivate: !isPublic, range4: rangeText, owners: run.ownersText(lock) },
-        text: `${id}\n`,
-        words: `its members: dnet member add ${name} KEY, or self for this machine; dnet invite ${name}\n`,
-      });
-    });
+    await inDnetDb(values, context, (session) =>
+      carryOut(session, values, () => {
+        const { lock, publicKeys } = run.parseOwners(values.owners, values.needed, session.wallet.ownerPublicKey);
+        const isOpen = (id: Uint8Array) => session.store.view(id)?.isClosed === false;
+        const namesake = session.list.read().find((dnet) => dnet.name === name && isOpen(dnet.id));
+        if (namesake) throw nameTaken(name, formatId(namesake.id));
+        const desk = { ...session.desk(null), ownerKeys: publicKeys };
+        const made = createDnet(desk, { lock, name, isPrivate: !isPublic, range4 });
+        const id = formatId(made.dnet);
+        const rangeText = made.range4 && formatPrefix(made.range4);
+        return {
+          ...made,
+          record: made.dnet,
+          listed: { name },
+          schema: "dnet.net-create/1",
+          facts: { dnet: id, name, isPrivate: !isPublic, range4: rangeText, ...run.ownersFacts(lock) },
+          text: `${id}\n`,
+          words:
+            values.draft === undefined
+              ? `its members: dnet member add ${name} KEY, or self for this machine; dnet invite ${name}\n`
+              : "",
+        };
+      }),
+    );
   },
 });
 
 function nameTaken(name: string, id: string): DnetError {
   return new DnetError("NAME_TAKEN", `${name} is the name of a dnet of this machine already: ${id}`, {
-    failure: "usage",
     hint: "another name",
   });
 }

@@ -2,6 +2,9 @@ import { DnetError } from "../base/error.ts";
 import { command } from "./command.ts";
 import { stateOptions } from "./dnetdb-options.ts";
 
+const OWNED = "dnet net close ends it; what records say stays listed";
+const NAMED = "its owner takes it out, by dnet member remove; without dnet accept it takes no part";
+
 export const netForget = command({
   name: "forget",
   summary: "Take a dnet off this machine's list: a draft or an invitation that was given up",
@@ -16,9 +19,10 @@ export const netForget = command({
     const { findListed } = await import("./dnet-reference.ts");
     const { membershipOf } = await import("./membership.ts");
     await inDnetDb(values, context, (session) => {
-      const dnet = findListed(session.list, text);
+      const dnet = findListed(session, text);
       const { name, isOwner, isMember } = membershipOf(session, dnet);
-      if (isOwner || isMember) throw belongs(name ?? formatId(dnet), isOwner ? "owns" : "is a member of");
+      if (isOwner) throw inUse(`this machine owns ${name ?? formatId(dnet)}`, OWNED);
+      if (isMember) throw inUse(`this machine is a member of ${name ?? formatId(dnet)}`, NAMED);
       session.list.remove(dnet);
       session.print(values.json, "dnet.net-forget/1", { dnet: formatId(dnet), name }, "");
       session.printWords(`forgotten: ${name ?? formatId(dnet)}\n`);
@@ -26,8 +30,6 @@ export const netForget = command({
   },
 });
 
-function belongs(dnet: string, does: string): DnetError {
-  return new DnetError("STILL_IN_USE", `this machine ${does} ${dnet}`, {
-    hint: "dnet net close ends a dnet, dnet member remove takes a member out; what records say stays listed",
-  });
+function inUse(message: string, hint: string): DnetError {
+  return new DnetError("STILL_IN_USE", message, { hint });
 }

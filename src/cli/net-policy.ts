@@ -1,6 +1,6 @@
 import { command } from "./command.ts";
 import { DNET, DNET_HELP, ownerOptions } from "./dnetdb-options.ts";
-import { printableJson } from "./printable.ts";
+import { printable, printableJson } from "./printable.ts";
 
 const MAX_BYTES = 65_536;
 
@@ -16,24 +16,31 @@ export const netPolicy = command({
   arguments: [DNET, { name: "FILE", isOptional: true, complete: "file" }],
   options: ownerOptions,
   async run({ positionals: [text = "", path], values }, context) {
-    const { carryOut, formatId, inDnetDb, parsePolicy, setPolicy } = await import("./dnetdb-run.ts");
+    const { carryOut, formatId, inDnetDb, parsePolicy, setPolicy, DEFAULT_POLICY } = await import("./dnetdb-run.ts");
     const { readText } = await import("./input-file.ts");
-    await inDnetDb(values, context, async (session) => {
-      const dnet = session.dnet(text);
-      const { policy } = session.view(dnet);
-      const shown = `${printableJson(policy, 2)}\n`;
-      const facts = { dnet: formatId(dnet), policy };
-      if (path === undefined) return session.print(values.json, "dnet.net-policy/1", facts, shown);
-      const wanted = await readText(path, MAX_BYTES, context);
-      const { steps } = setPolicy(session.desk(dnet), dnet, wanted);
-      const next = parsePolicy(wanted);
-      const isSame = Bun.deepEquals(policy, next);
-      await carryOut(session, values, {
-        steps: isSame ? [] : steps,
-        record: dnet,
-        schema: "dnet.net-policy/1",
-        facts: { ...facts, policy: next },
-        words: isSame ? "that is its policy already\n" : "",
+    const wanted = path === undefined ? null : await readText(path, MAX_BYTES, context);
+    await inDnetDb(values, context, (session) => {
+      if (wanted === null) {
+        const { id, policy } = session.view(session.dnet(text));
+        const facts = { dnet: formatId(id), policy };
+        return session.print(values.json, "dnet.net-policy/1", facts, `${printableJson(policy, 2)}\n`);
+      }
+      return carryOut(session, values, () => {
+        const dnet = session.dnet(text);
+        const { steps } = setPolicy(session.desk(dnet), dnet, wanted);
+        const policy = parsePolicy(wanted);
+        const unknown = Object.keys(policy ?? {}).filter((name) => !Object.hasOwn(DEFAULT_POLICY, name));
+        const kept = unknown
+          .map((name) => `warning: this dnet does not know ${printable(name)}; it is kept\n`)
+          .join("");
+        const isSame = Bun.deepEquals(session.view(dnet).policy, policy);
+        return {
+          steps: isSame ? [] : steps,
+          record: dnet,
+          schema: "dnet.net-policy/1",
+          facts: { dnet: formatId(dnet), policy },
+          words: `${isSame ? "that is its policy already\n" : ""}${kept}`,
+        };
       });
     });
   },

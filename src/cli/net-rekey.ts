@@ -9,16 +9,18 @@ export const netRekey = command({
   options: ownerOptions,
   async run({ positionals: [text = ""], values }, context) {
     const { carryOut, formatId, inDnetDb, rekey } = await import("./dnetdb-run.ts");
-    await inDnetDb(values, context, async (session) => {
-      const dnet = session.dnet(text);
-      const { steps, networkKey } = rekey(session.desk(dnet), dnet);
-      await carryOut(session, values, {
-        steps,
-        networkKey,
-        record: dnet,
-        schema: "dnet.net-rekey/1",
-        facts: { dnet: formatId(dnet), epoch: networkKey?.epoch ?? null },
-      });
-    });
+    await inDnetDb(values, context, (session) =>
+      carryOut(session, values, () => {
+        const dnet = session.dnet(text);
+        const { steps, networkKey } = rekey(session.desk(dnet), dnet);
+        return {
+          steps,
+          networkKey,
+          record: dnet,
+          schema: "dnet.net-rekey/1",
+          facts: { dnet: formatId(dnet), epoch: networkKey?.epoch ?? null },
+        };
+      }),
+    );
   },
 });

@@ -11,20 +11,22 @@ export const netTransfer = command({
   arguments: [DNET, { name: "OWNER", isRepeated: true }],
   options: { needed: neededOption, ...ownerOptions },
   async run({ positionals: [text = "", ...owners], values }, context) {
-    const { carryOut, formatId, inDnetDb, ownersText, parseOwnerWords, sameLock, transfer } = await import(
+    const { carryOut, formatId, inDnetDb, ownersFacts, parseOwnerWords, sameLock, transfer } = await import(
       "./dnetdb-run.ts"
     );
     const { lock } = parseOwnerWords(owners, values.needed);
-    await inDnetDb(values, context, async (session) => {
-      const dnet = session.dnet(text);
-      const isTheirs = sameLock(session.view(dnet).lock, lock);
-      await carryOut(session, values, {
-        steps: isTheirs ? [] : transfer(session.desk(dnet), dnet, lock).steps,
-        record: dnet,
-        schema: "dnet.net-transfer/1",
-        facts: { dnet: formatId(dnet), owners: ownersText(lock) },
-        words: isTheirs ? "it is theirs already\n" : "",
-      });
-    });
+    await inDnetDb(values, context, (session) =>
+      carryOut(session, values, () => {
+        const dnet = session.dnet(text);
+        const isTheirs = sameLock(session.view(dnet).lock, lock);
+        return {
+          steps: isTheirs ? [] : transfer(session.desk(dnet), dnet, lock).steps,
+          record: dnet,
+          schema: "dnet.net-transfer/1",
+          facts: { dnet: formatId(dnet), ...ownersFacts(lock) },
+          words: isTheirs ? "it is theirs already\n" : "",
+        };
+      }),
+    );
   },
 });

@@ -30,19 +30,21 @@ export const ovxAuthorize = command({
     const { isoMoment } = await import("./moments.ts");
     const expiresAt = parseEndOption("expires", values.expires, context.now());
     const quotaBytes = values.quota === undefined ? null : parseBytes("quota", values.quota);
-    await inDnetDb(values, context, async (session) => {
-      const ovx = session.ovx(ovxText);
-      const dnet = parseId(dnetText) ?? session.dnet(dnetText);
-      const before = session.store.authorisation(ovx, dnet);
-      const isSame = before !== null && before.expiresAt === expiresAt && before.quotaBytes === quotaBytes;
-      await carryOut(session, values, {
-        steps: isSame ? [] : authorise(session.desk(null), ovx, { dnet, expiresAt, quotaBytes }).steps,
-        record: ovx,
-        schema: "dnet.ovx-authorize/1",
-        facts: { ovx: formatId(ovx), dnet: formatId(dnet), expiresAt: isoMoment(expiresAt), quotaBytes },
-        words: isSame ? "it is authorised so already\n" : "",
-      });
-    });
+    await inDnetDb(values, context, (session) =>
+      carryOut(session, values, () => {
+        const ovx = session.ovx(ovxText);
+        const dnet = parseId(dnetText) ?? session.dnet(dnetText);
+        const before = session.store.authorisation(ovx, dnet);
+        const isSame = before !== null && before.expiresAt === expiresAt && before.quotaBytes === quotaBytes;
+        return {
+          steps: isSame ? [] : authorise(session.desk(null), ovx, { dnet, expiresAt, quotaBytes }).steps,
+          record: ovx,
+          schema: "dnet.ovx-authorize/1",
+          facts: { ovx: formatId(ovx), dnet: formatId(dnet), expiresAt: isoMoment(expiresAt), quotaBytes },
+          words: isSame ? "it is authorised so already\n" : "",
+        };
+      }),
+    );
   },
 });
 
@@ -54,18 +56,20 @@ export const ovxRevoke = command({
   options: ownerOptions,
   async run({ positionals: [ovxText = "", dnetText = ""], values }, context) {
     const { carryOut, formatId, inDnetDb, parseId, revoke } = await import("./dnetdb-run.ts");
-    await inDnetDb(values, context, async (session) => {
-      const ovx = session.ovx(ovxText);
-      const dnet = parseId(dnetText) ?? session.dnet(dnetText);
-      const isAuthorised = session.store.isAuthorised(ovx, dnet);
-      await carryOut(session, values, {
-        steps: isAuthorised ? revoke(session.desk(null), ovx, dnet).steps : [],
-        record: ovx,
-        schema: "dnet.ovx-revoke/1",
-        facts: { ovx: formatId(ovx), dnet: formatId(dnet) },
-        words: isAuthorised ? "" : "it is not authorised\n",
-      });
-    });
+    await inDnetDb(values, context, (session) =>
+      carryOut(session, values, () => {
+        const ovx = session.ovx(ovxText);
+        const dnet = parseId(dnetText) ?? session.dnet(dnetText);
+        const isAuthorised = session.store.isAuthorised(ovx, dnet);
+        return {
+          steps: isAuthorised ? revoke(session.desk(null), ovx, dnet).steps : [],
+          record: ovx,
+          schema: "dnet.ovx-revoke/1",
+          facts: { ovx: formatId(ovx), dnet: formatId(dnet) },
+          words: isAuthorised ? "" : "it is not authorised\n",
+        };
+      }),
+    );
   },
 });
 

@@ -9,16 +9,18 @@ export const ovxClose = command({
   options: ownerOptions,
   async run({ positionals: [text = ""], values }, context) {
     const { carryOut, closeOvx, formatId, inDnetDb } = await import("./dnetdb-run.ts");
-    await inDnetDb(values, context, async (session) => {
-      const ovx = session.ovx(text);
-      const { isClosed } = session.store.view(ovx)!;
-      await carryOut(session, values, {
-        steps: isClosed ? [] : closeOvx(session.desk(null), ovx).steps,
-        record: ovx,
-        schema: "dnet.ovx-close/1",
-        facts: { ovx: formatId(ovx) },
-        words: isClosed ? "it is closed already\n" : "",
-      });
-    });
+    await inDnetDb(values, context, (session) =>
+      carryOut(session, values, () => {
+        const ovx = session.ovx(text);
+        const { isClosed } = session.store.view(ovx)!;
+        return {
+          steps: isClosed ? [] : closeOvx(session.desk(null), ovx).steps,
+          record: ovx,
+          schema: "dnet.ovx-close/1",
+          facts: { ovx: formatId(ovx) },
+          words: isClosed ? "it is closed already\n" : "",
+        };
+      }),
+    );
   },
 });

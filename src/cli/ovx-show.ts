@@ -14,10 +14,10 @@ export const ovxShow = command({
     await inDnetDb(values, context, (session) => {
       const ovx = session.ovx(text);
       const view = readOvx(session.store, ovx)!;
-      const now = session.context.now();
+      const beholder = session.beholder();
       const evidence = countEvidence(session, ovx);
-      const facts = { ...ovxFacts(session.store, view, now), evidence };
-      const shown = ovxText(session.store, view, now, [["evidence", evidenceText(evidence)]]);
+      const facts = { ...ovxFacts(session.store, view, beholder.now), evidence };
+      const shown = ovxText(session.store, view, beholder, [["evidence", evidenceText(evidence)]]);
       session.print(values.json, "dnet.ovx-show/1", facts, shown);
     });
   },

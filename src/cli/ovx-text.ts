@@ -1,21 +1,28 @@
 /** A cloud or relay for people, and the same as JSON. */
+import { countedBytes } from "../base/counted.ts";
+import { momentText } from "../base/moment-text.ts";
 import { formatPublicKey } from "../base/public-key.ts";
 import { formatC2pkh, formatId, keyHash } from "../overlay/dnetdb/ids.ts";
 import type { AuthorisedView, OvxView } from "../overlay/dnetdb/ovx-view.ts";
 import type { Store } from "../overlay/dnetdb/store.ts";
 import { decodeTransaction, type Transaction } from "../overlay/dnetdb/transaction.ts";
 import { tableText } from "./dht-text.ts";
-import { type Row, rowsText } from "./dnet-text.ts";
-import { isoMoment, momentText } from "./moments.ts";
-import { ownersText } from "./owners.ts";
+import { type Beholder, type Row, rowsText } from "./dnet-text.ts";
+import { isoMoment } from "./moments.ts";
+import { ownersFacts, ownersText } from "./owners.ts";
 
-/** `more`: rows of the caller's. */
-export function ovxText(store: Store, view: OvxView, now: number, more: readonly Row[] = []): string {
+/** `own`: the hash of this machine's owner key. `more`: rows of the caller's. */
+export function ovxText(
+  store: Store,
+  view: OvxView,
+  { now, ownerKeyHash: own }: Beholder,
+  more: readonly Row[] = [],
+): string {
   const { id, name, kind, isListed, isClosed, key, addresses, authorised, lock } = view;
   const words = [isClosed ? "closed" : null, isListed ? "public" : "private", kind === "ovr" ? "relay" : "cloud"];
   const facts = rowsText([
     ["id", formatId(id)],
-    ["owner", ownersText(lock)],
+    ["owner", ownersText(lock, own)],
     ["key", formatPublicKey(key)],
     ["addresses", addresses.join(", ") || "none"],
     ...more,
@@ -23,7 +30,7 @@ export function ovxText(store: Store, view: OvxView, now: number, more: readonly
   const rows = authorised.map((each) => [
     formatId(each.dnet),
     untilText(each, now),
-    each.quotaBytes === null ? "-" : `${each.quotaBytes} bytes`,
+    each.quotaBytes === null ? "-" : countedBytes(each.quotaBytes),
     signersOf(store, each).join(", "),
   ]);
   const table =
@@ -41,8 +48,7 @@ export function ovxFacts(store: Store, view: OvxView, now: number): object {
     isClosed,
     key: formatPublicKey(key),
     addresses,
-    owners: lock.keyHashes.map(formatC2pkh),
-    needed: lock.needed,
+    ...ownersFacts(lock),
     height,
     authorised: view.authorised.map((each) => ({
       dnet: formatId(each.dnet),

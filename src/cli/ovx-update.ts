@@ -29,23 +29,25 @@ export const ovxUpdate = command({
       ...(key && { key }),
       ...(addresses.length > 0 && { addresses }),
     };
-    await inDnetDb(values, context, async (session) => {
-      const ovx = session.ovx(text);
-      const before = readOvx(session.store, ovx)!;
-      const after = { ...before, ...changes };
-      const isSame = Bun.deepEquals(before, after);
-      await carryOut(session, values, {
-        steps: isSame ? [] : updateOvx(session.desk(null), ovx, changes).steps,
-        record: ovx,
-        schema: "dnet.ovx-update/1",
-        facts: {
-          ovx: formatId(ovx),
-          isListed: after.isListed,
-          key: formatPublicKey(after.key),
-          addresses: after.addresses,
-        },
-        words: isSame ? "it is so already\n" : "",
-      });
-    });
+    await inDnetDb(values, context, (session) =>
+      carryOut(session, values, () => {
+        const ovx = session.ovx(text);
+        const before = readOvx(session.store, ovx)!;
+        const after = { ...before, ...changes };
+        const isSame = Bun.deepEquals(before, after);
+        return {
+          steps: isSame ? [] : updateOvx(session.desk(null), ovx, changes).steps,
+          record: ovx,
+          schema: "dnet.ovx-update/1",
+          facts: {
+            ovx: formatId(ovx),
+            isListed: after.isListed,
+            key: formatPublicKey(after.key),
+            addresses: after.addresses,
+          },
+          words: isSame ? "it is so already\n" : "",
+        };
+      }),
+    );
   },
 });

@@ -38,9 +38,15 @@ export function parseOwnerWords(words: readonly string[], needed: string | undef
   return parseOwners(words, needed, new Uint8Array(0));
 }
 
-/** `DFoo...`, or `2 of DFoo..., DBar...`. */
-export function ownersText({ needed, keyHashes }: Lock): string {
-  const keys = keyHashes.map(formatC2pkh).join(", ");
+/** Of the JSON object. */
+export function ownersFacts({ needed, keyHashes }: Lock): { readonly owners: string[]; readonly needed: number } {
+  return { owners: keyHashes.map(formatC2pkh), needed };
+}
+
+/** `DFoo...`, or `2 of DFoo..., DBar... (this machine's key)`. `own`: the hash of this machine's. */
+export function ownersText({ needed, keyHashes }: Lock, own: Uint8Array | null = null): string {
+  const isOwn = (hash: Uint8Array) => own !== null && sameBytes(hash, own);
+  const keys = keyHashes.map((hash) => `${formatC2pkh(hash)}${isOwn(hash) ? " (this machine's key)" : ""}`).join(", ");
   return keyHashes.length === 1 ? keys : `${needed} of ${keys}`;
 }
 

@@ -1,4 +1,5 @@
 import { DnetError } from "../base/error.ts";
+import type { Wallet } from "../io/wallet.ts";
 import type { Context } from "./command.ts";
 import { readText } from "./input-file.ts";
 import { printable } from "./printable.ts";
@@ -30,6 +31,17 @@ export async function readNewPassphrase(path: string, context: Context): Promise
     failure: "usage",
     hint: "once more",
   });
+}
+
+/** What may need the owner's key: where that is locked, and someone can type, they are asked, and it is done again. Throws DnetError. */
+export async function unlocking<Result>(wallet: Wallet, { askSecret }: Context, work: () => Result): Promise<Result> {
+  try {
+    return work();
+  } catch (error) {
+    if (!askSecret || !(error instanceof DnetError) || error.code !== "WALLET_LOCKED") throw error;
+    wallet.ownerKeyPair(await askSecret("passphrase: "));
+    return work();
+  }
 }
 
 async function firstLine(path: string, context: Context): Promise<string> {

@@ -1,8 +1,8 @@
 /** A dnet as it was: its steps up to a moment, taken again in memory, and read by the keys of today. */
 import { DnetError } from "../base/error.ts";
+import { momentText } from "../base/moment-text.ts";
 import { type DnetView, readDnetAt } from "../overlay/dnetdb/dnet-view.ts";
 import type { DnetDbSession } from "./dnetdb-session.ts";
-import { momentText } from "./moments.ts";
 
 /** Null when it did not exist yet. */
 export function dnetAt(session: DnetDbSession, dnet: Uint8Array, moment: number): DnetView | null {

@@ -1,5 +1,6 @@
 /** What a proof proves, for people, and the same as JSON; all of it stands in clear. */
 import { counted } from "../base/counted.ts";
+import { momentText } from "../base/moment-text.ts";
 import { formatPublicKey } from "../base/public-key.ts";
 import { formatC2pkh, formatId, keyHash, recordId } from "../overlay/dnetdb/ids.ts";
 import { OPERANDS } from "../overlay/dnetdb/operands.ts";
@@ -7,7 +8,7 @@ import type { Proof } from "../overlay/dnetdb/proof.ts";
 import { recordOf } from "../overlay/dnetdb/rules.ts";
 import { formatScript } from "../overlay/dnetdb/script.ts";
 import { rowsText } from "./dnet-text.ts";
-import { isoMoment, momentText } from "./moments.ts";
+import { isoMoment } from "./moments.ts";
 
 export function proofText(proof: Proof): string {
   const { transaction, script, signers, record, member, address } = partsOf(proof);

@@ -5,7 +5,7 @@ export const walletPassphrase = command({
   name: "passphrase",
   summary: "Lock the owner's key by a passphrase, change that, or take it away",
   details: [
-    "The new passphrase is the first line of --new-file, or of standard input; the present one comes by --passphrase-file.",
+    "The new passphrase is the first line of --new-file, or of standard input; the present one, if any, of --passphrase-file.",
     "On a terminal they are asked for, and not shown. There is no way to the key without it: keep an export elsewhere.",
   ].join("\n"),
   stdin: "NEW-PASSPHRASE",
@@ -21,7 +21,7 @@ export const walletPassphrase = command({
     ...stateOptions,
   },
   async run({ values }, context) {
-    const { formatPublicKey, inWallet, readNewPassphrase, readPassphrase } = await import("./wallet-run.ts");
+    const { formatPublicKey, inWallet, readNewPassphrase, readPassphrase, unlocking } = await import("./wallet-run.ts");
     const { none, "new-file": newFile = "-", "passphrase-file": currentFile } = values;
     if (currentFile === "-" && newFile === "-" && !none && !context.askSecret) {
       const why = "the present and the new passphrase cannot both come from standard input";
@@ -29,8 +29,9 @@ export const walletPassphrase = command({
     }
     const current =
       currentFile === undefined ? null : await readPassphrase(currentFile, context, "present passphrase: ");
-    const next = none ? null : await readNewPassphrase(newFile, context);
-    await inWallet(values, context, (wallet) => {
+    await inWallet(values, context, async (wallet) => {
+      await unlocking(wallet, context, () => wallet.ownerKeyPair(current));
+      const next = none ? null : await readNewPassphrase(newFile, context);
       wallet.setPassphrase(current, next);
       const facts = { publicKey: formatPublicKey(wallet.ownerPublicKey), isLocked: wallet.isLocked };
       if (values.json)

@@ -9,7 +9,7 @@ export { createPrivateFile } from "../io/private-file.ts";
 export { formatC2pkh, keyHash } from "../overlay/dnetdb/ids.ts";
 export { rowsText } from "./dnet-text.ts";
 export { readText } from "./input-file.ts";
-export { readNewPassphrase, readPassphrase } from "./passphrase.ts";
+export { readNewPassphrase, readPassphrase, unlocking } from "./passphrase.ts";
 
 /** The records stay closed. */
 export function inWallet<Result>(values: StateValues, { random }: Context, use: (wallet: Wallet) => Result): Result {

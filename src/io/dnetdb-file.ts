@@ -2,8 +2,8 @@
  * DNetDB's file: SQLite with a write-ahead log, its owner's alone. What was accepted is on the disk before anyone is told, and whatever
  * stops the process leaves it as it was after some whole step. Source: sqlite.org/wal.html, pragma.html#pragma_synchronous.
  */
-import { Database } from "bun:sqlite";
-import { chmodSync, existsSync, statSync } from "node:fs";
+import { Database, SQLiteError } from "bun:sqlite";
+import { closeSync, existsSync, openSync, statSync } from "node:fs";
 import { DnetError } from "../base/error.ts";
 import { STORE_ID_BYTES, Store } from "../overlay/dnetdb/store.ts";
 import { type Flaw, verifyStore } from "../overlay/dnetdb/verify.ts";
@@ -12,7 +12,7 @@ import { VerifyAhead } from "./verify/ahead.ts";
 
 /** What a connection is set to. */
 export const PRAGMAS = [
-  "busy_timeout = 5000", // how long another process of ours may hold it: a command waits for the daemon's step
+  "busy_timeout = 30000", // how long another process of ours may hold it: adding 10,000 members by one command takes 5 s
   "journal_mode = WAL",
   "synchronous = FULL",
   // Ids come in no order, so each new one is written somewhere else. Where 250,000 transactions are, SQLite alone takes 36 µs
@@ -63,14 +63,32 @@ export function openDnetDb(path: string): DnetDbFile {
     };
   } catch (error) {
     database.close();
-    throw error instanceof DnetError ? error : refusalOf(path, error as Error & { readonly code?: string });
+    if (!(error instanceof SQLiteError)) throw error;
+    throw refusalOf(path, error) ?? damaged(path, error.message, error);
   }
 }
 
-/** A directory that cannot be written to has no room for the log, and SQLite says so late. */
-function refusalOf(path: string, error: Error & { readonly code?: string }): DnetError {
-  const isDenied = /^SQLITE_(CANTOPEN|READONLY)/.test(error.code ?? "");
-  return isDenied ? denied(path, error) : damaged(path, error.message, error);
+/** For a person, what SQLite says of the file, sometimes late; null for what has another cause, such as a mistake of ours. */
+export function refusalOf(path: string, error: SQLiteError): DnetError | null {
+  const [kind] = /(?<=^SQLITE_)[A-Z]+/.exec(error.code ?? "") ?? [];
+  switch (kind) {
+    case "CANTOPEN":
+    case "READONLY":
+      return denied(path, error);
+    case "BUSY":
+      return new DnetError("STORE_BUSY", `another process is writing ${path}`, { hint: "again", cause: error });
+    case "FULL":
+    case "IOERR": // also on a full disk, where there is no room to open it
+      return new DnetError("STORE_IO", `${path} cannot be read or written: ${error.message}`, {
+        hint: "see whether its disk is full, or fails",
+        cause: error,
+      });
+    case "CORRUPT":
+    case "NOTADB":
+      return damaged(path, error.message, error);
+    default:
+      return null;
+  }
 }
 
 /** Of the file itself, whatever it holds; null when it has none. Reads all of it. */
@@ -80,18 +98,16 @@ function flawOf(database: Database): string | null {
 }
 
 function open(path: string): Database {
-  const isNew = !existsSync(path);
   try {
-    const database = new Database(path, { create: true, readwrite: true, strict: true });
-    if (isNew) chmodSync(path, 0o600); // in a directory that is ours alone; its log gets the same mode
-    return database;
+    closeSync(openSync(path, "a", 0o600)); // its log gets the same mode
+    return new Database(path, { readwrite: true, strict: true });
   } catch (cause) {
     throw denied(path, cause as Error);
   }
 }
 
 function denied(path: string, cause: Error): DnetError {
-  return new DnetError("STORE_DENIED", `${path} cannot be opened for writing: ${cause.message}`, {
+  return new DnetError("STORE_DENIED", `${path} cannot be written: ${cause.message}`, {
     failure: "permission",
     hint: "a state directory that you may write to: DNET_STATE_DIR",
     cause,

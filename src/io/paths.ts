@@ -100,17 +100,18 @@ export function isPrivateDirectory(path: string, purpose: Purpose = "run", uid: 
   // lstat, not stat: a symbolic link planted here by another user would otherwise pass as the directory it points to.
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (!found) return false;
-  const flaw = !found.isDirectory()
-    ? "is not a directory"
-    : found.uid !== uid
+  const isOwn = found.isDirectory() && found.uid === uid;
+  const mode = (found.mode & 0o777).toString(8);
+  if (isOwn && (found.mode & 0o077) === 0) return true;
+  const flaw = isOwn
+    ? `is open to others (mode ${mode})`
+    : found.isDirectory()
       ? `belongs to user ${found.uid}, not ${uid}`
-      : found.mode & 0o077
-        ? `is open to others (mode ${(found.mode & 0o777).toString(8)})`
-        : null;
-  if (!flaw) return true;
+      : "is not a directory";
+  const another = `set ${VARIABLES[purpose]} to a directory that is yours alone, with mode 700`;
   throw new DnetError(errorCode(purpose, "UNSAFE"), `${path} ${flaw}`, {
     failure: "permission",
-    hint: `set ${VARIABLES[purpose]} to a directory that is yours alone, with mode 700`,
+    hint: isOwn ? `chmod 700 ${path}, or ${another}` : another,
   });
 }
 

@@ -60,7 +60,7 @@ function open(path: string): number | null {
 }
 
 /** What the system says, without the call and the name, which may be of a file that was never to be seen: "EACCES: permission denied". */
-function reasonOf(cause: unknown): string {
+export function reasonOf(cause: unknown): string {
   return (cause as Error).message.split(",", 1)[0]!;
 }
 

@@ -2,11 +2,12 @@
  * Records as one file, to be carried to another replica where there is no network: "dnetdb records 1\n", then of each record the
  * two strings of `overlay/dnetdb/record-string.ts`. Nothing in it is believed: whoever reads it holds all of it against the rules.
  */
-import { closeSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { DnetError } from "../base/error.ts";
 import { readItems, writeRecord } from "../overlay/dnetdb/record-string.ts";
 import type { Store } from "../overlay/dnetdb/store.ts";
 import type { Item } from "../overlay/dnetdb/sync-messages.ts";
+import { reasonOf } from "./private-file.ts";
 
 const MAGIC = new TextEncoder().encode("dnetdb records 1\n");
 /** So many entries are read at once, or fewer, of so many bytes. */
@@ -100,10 +101,11 @@ function writeAll(fd: number, bytes: Uint8Array): number {
 }
 
 function open(path: string, flags: "wx" | "r"): number {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw broken(path, "is a directory");
   try {
     return openSync(path, flags, 0o600);
   } catch (cause) {
-    throw broken(path, `cannot be opened: ${(cause as Error).message}`, cause);
+    throw broken(path, `cannot be opened: ${reasonOf(cause)}`, cause);
   }
 }
 

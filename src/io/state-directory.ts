@@ -7,6 +7,7 @@
  *   dnetdb.sock     where other processes of this machine sync: `dnetdb-sync.ts`
  */
 import { join, resolve } from "node:path";
+import { DnetError } from "../base/error.ts";
 import { makePrivateDirectory, stateDirectory } from "./paths.ts";
 
 export interface StateDirectory {
@@ -20,6 +21,7 @@ export interface StateDirectory {
 
 /** Makes it when it is missing. `chosen`: what the person named. Throws DnetError when it is not ours alone. */
 export function openStateDirectory(chosen?: string): StateDirectory {
+  if (chosen === "") throw unnamed();
   const path = makePrivateDirectory(chosen === undefined ? stateDirectory() : resolve(chosen), "state");
   const at = (name: string) => join(path, name);
   return {
@@ -30,4 +32,12 @@ export function openStateDirectory(chosen?: string): StateDirectory {
     dnets: at("dnets.json"),
     socket: at("dnetdb.sock"),
   };
+}
+
+/** As from `--state "$DIR"` where DIR is not set: the current directory would be meant by nobody. */
+function unnamed(): DnetError {
+  return new DnetError("STATE_DIRECTORY_UNNAMED", "the name of the state directory is empty", {
+    failure: "usage",
+    hint: "the path of a directory",
+  });
 }

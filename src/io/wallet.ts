@@ -131,14 +131,15 @@ function parseKey(text: string, source: string): StoredKey {
 function unlock(locked: LockedKey, passphrase: string | null, path: string): KeyPair {
   const keyPair = passphrase === null ? null : locked.unlock(passphrase);
   if (keyPair) return keyPair;
-  const [code, flaw] =
+  const [code, flaw, hint] =
     passphrase === null
-      ? ["WALLET_LOCKED", "is locked by a passphrase"]
-      : ["WRONG_PASSPHRASE", "has another passphrase"];
-  throw new DnetError(code, `${path} ${flaw}`, {
-    failure: "not-authorised",
-    hint: "--passphrase-file FILE, or --passphrase-file - for standard input",
-  });
+      ? [
+          "WALLET_LOCKED",
+          "is locked by a passphrase",
+          "--passphrase-file FILE, or --passphrase-file - for standard input",
+        ]
+      : ["WRONG_PASSPHRASE", "has another passphrase", "again; nothing was changed"];
+  throw new DnetError(code, `${path} ${flaw}`, { failure: "not-authorised", hint });
 }
 
 function lockedNode(source: string): DnetError {

@@ -69,7 +69,7 @@ export function* freeIp4s(range4: Prefix, isTaken: (ip: Uint8Array) => boolean):
   }
 }
 
-function isWithin({ bytes, bits }: Prefix, ip: Uint8Array): boolean {
+export function isWithin({ bytes, bits }: Prefix, ip: Uint8Array): boolean {
   return sameBytes(network({ bytes: ip, bits }).bytes, bytes);
 }
 

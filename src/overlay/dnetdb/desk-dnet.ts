@@ -12,7 +12,7 @@ import type { DnetView } from "./dnet-view.ts";
 import { formatC2pkh, formatId } from "./ids.ts";
 import { type Lock, sameLock } from "./lock.ts";
 import { deriveKey, NETWORK_KEY_BYTES, type NetworkKey } from "./network-key.ts";
-import { MAX_POLICY_BYTES, parsePolicy } from "./policy.ts";
+import { policyFlaw } from "./policy.ts";
 import { MOST_AHEAD_MS } from "./rules.ts";
 import { sealBody, wrapForAll, wrapForOne } from "./sealing.ts";
 
@@ -81,9 +81,12 @@ export function addKey(desk: Desk, composer: Composer, view: DnetView): NetworkK
   });
   if (body.length > MAX_BODY_BYTES) throw tooMany(readers.length);
   const leftOut = sealed > 0 ? `; ${sealed} whose steps cannot be read go without` : "";
-  const known = counted(members.length, "member");
-  const are = invited.length === 1 ? "is" : "are";
-  const note = `gives a new network key to ${known} and ${invited.length} who ${are} invited${leftOut}`;
+  const guests = `${invited.length} who ${invited.length === 1 ? "is" : "are"} invited`;
+  const known = [
+    ...(members.length > 0 ? [counted(members.length, "member")] : []),
+    ...(invited.length > 0 ? [guests] : []),
+  ];
+  const note = `gives a new network key to ${known.join(" and ") || "nobody but its owners"}${leftOut}`;
   composer.add({ op: "OP_DNET_KEY", dnet, epoch: networkKey.epoch }, body, note);
   return networkKey;
 }
@@ -138,10 +141,11 @@ export function detach(desk: Desk, dnet: Uint8Array, ovx: Uint8Array): Draft {
 /** `text`: the whole policy, a JSON document. */
 export function setPolicy(desk: Desk, dnet: Uint8Array, text: string): Draft {
   const { composer } = continueRecord(desk, dnet, "dnet");
-  if (!parsePolicy(text)) {
-    throw new DnetError("POLICY_INVALID", `this is no policy: a JSON object of at most ${MAX_POLICY_BYTES} bytes`, {
-      hint: "witnesses is a number from 0 to 16, needConfirmation true or false, rules a list, dns an object",
-      failure: "usage",
+  const flaw = policyFlaw(text);
+  if (flaw !== null) {
+    throw new DnetError("POLICY_INVALID", `that is no policy: ${flaw}`, {
+      hint: "as dnet net policy prints it",
+      failure: "configuration",
     });
   }
   const { networkKey } = readableDnet(desk, dnet);

@@ -2,6 +2,7 @@
 import { sameBytes } from "../../base/bytes.ts";
 import { DnetError } from "../../base/error.ts";
 import { formatIp } from "../../base/ip.ts";
+import { momentText } from "../../base/moment-text.ts";
 import { formatPublicKey } from "../../base/public-key.ts";
 import { type KeyPair, keyPairFromSeed } from "../../crypto/ed25519.ts";
 import { sha256 } from "../../crypto/sha256.ts";
@@ -53,8 +54,8 @@ export function addMembers(
     const who = name ?? formatPublicKey(publicKey);
     checkKey(publicKey);
     if (name !== null) checkName(name);
-    if (member && address === null) throw alreadyMember(who, member);
     if (member?.name && member.name !== name) throw namedAlready(name!, member.name);
+    if (member && address === null) throw alreadyMember(who, member);
     roster.takeName(name, publicKey);
     const ip = roster.takeAddress(address, publicKey, who);
     known.set(publicKey.toHex(), { name, addresses: [...(member?.addresses ?? []), ip] });
@@ -192,7 +193,7 @@ function openInvitation(
   if (!store.hasSlot(dnet, words.slot)) throw refuse("INVITATION_WITHDRAWN", "the owner has withdrawn this invitation");
   const { expiresAt } = words;
   if (expiresAt !== null && now > expiresAt) {
-    throw refuse("INVITATION_EXPIRED", `this invitation was good until ${new Date(expiresAt).toISOString()}`);
+    throw refuse("INVITATION_EXPIRED", `this invitation was good until ${momentText(expiresAt)}`);
   }
   return { words, time: output!.time };
 }

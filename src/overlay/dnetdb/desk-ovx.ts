@@ -1,5 +1,7 @@
 /** What an operator does with the record of a cloud or relay: registers it, says where it is, and whom it serves. */
+import { countedBytes } from "../../base/counted.ts";
 import { DnetError } from "../../base/error.ts";
+import { momentText } from "../../base/moment-text.ts";
 import { encodeOvx, isHostPort, MAX_OVX_ADDRESSES, type OvxContent } from "./contents.ts";
 import { beginRecord, checkFuture, checkKey, checkName, continueRecord, type Desk, type Draft } from "./desk.ts";
 import { formatId } from "./ids.ts";
@@ -58,8 +60,8 @@ export function authorise(
       failure: "usage",
     });
   }
-  const until = expiresAt === null ? "" : ` until ${new Date(expiresAt).toISOString()}`;
-  const most = quotaBytes === null ? "" : `, ${quotaBytes} bytes at most`;
+  const until = expiresAt === null ? "" : ` until ${momentText(expiresAt)}`;
+  const most = quotaBytes === null ? "" : `, ${countedBytes(quotaBytes)} at most`;
   composer.add(
     { op: "OP_OVX_AUTH", ovx, dnet, expiresAt, quotaBytes },
     null,

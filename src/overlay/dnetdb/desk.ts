@@ -4,6 +4,7 @@
  * refuse is refused before, in words for a person.
  */
 import { DnetError } from "../../base/error.ts";
+import { momentText } from "../../base/moment-text.ts";
 import { formatPublicKey } from "../../base/public-key.ts";
 import type { Random } from "../../base/random.ts";
 import { dhPoint } from "../../crypto/ed25519-dh.ts";
@@ -137,7 +138,7 @@ export function checkKey(publicKey: Uint8Array): void {
 
 export function checkFuture(moment: number | null, now: number): void {
   if (moment === null || moment > now) return;
-  throw new DnetError("ALREADY_OVER", `${new Date(moment).toISOString()} has passed`, {
+  throw new DnetError("ALREADY_OVER", `${momentText(moment)} has passed`, {
     hint: "name a moment to come, or none",
     failure: "usage",
   });

@@ -70,6 +70,20 @@ export class Places {
     );
   }
 
+  /** That spend the same, ascending. */
+  lostAt({ record, height, kind, parent }: Place): Row[] {
+    const sql =
+      "SELECT * FROM transactions WHERE record = ? AND height = ? AND kind = ? AND stands <> 1 AND parent = ? ORDER BY id";
+    return this.#sql.all<Row>(sql, record, height, kind, parent);
+  }
+
+  /** Of a record: how many spend what stands, or, where that place is beside the chain, follow from one that has lost. */
+  countLost({ record, parent }: Place): number {
+    const sql = `SELECT COUNT(*) AS count FROM transactions AS lost JOIN transactions AS spent ON spent.id = lost.parent
+      WHERE lost.record = ? AND lost.stands <> 1 AND (spent.stands = 1) = (SELECT stands = 1 FROM transactions WHERE id = ?)`;
+    return this.#sql.get<{ count: number }>(sql, record, parent)!.count;
+  }
+
   /** Of those, the ones that would break a rule where they would stand. */
   broken(record: Uint8Array): Row[] {
     // The first of the two conditions is the index's.

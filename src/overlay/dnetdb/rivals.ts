@@ -3,10 +3,9 @@
  * the clouds that were attached where the two part, each that has witnessed one of them and not the other has a vote; of a tie the lower id
  * wins. So replicas that hold the same agree, and what more than half of the clouds have witnessed cannot be taken back.
  */
-import { compareBytes, sameBytes } from "../../base/bytes.ts";
+import { compareBytes } from "../../base/bytes.ts";
 import { Kind, type Place, type Places, type Row, Standing } from "./places.ts";
-import { type Facts, judge, type Refusal } from "./rules.ts";
-import type { Sql } from "./sql.ts";
+import { judgeMeaning } from "./rules.ts";
 import type { State } from "./state.ts";
 import { decodeTransaction, type Transaction } from "./transaction.ts";
 import type { Witnesses } from "./witnesses.ts";
@@ -22,19 +21,10 @@ export const MAX_LOSERS = 1_024;
  */
 const MAX_RIVALS = 8;
 
-/** Thrown, and caught here, to take back a change that cannot be. */
-class CannotStand extends Error {
-  constructor(readonly why: Refusal) {
-    super(why);
-  }
-}
-
 export interface RivalParts {
-  readonly sql: Sql;
   readonly places: Places;
   readonly state: State;
   readonly witnesses: Witnesses;
-  readonly facts: Facts;
   readonly body: (record: Uint8Array, hash: Uint8Array) => Uint8Array | null;
 }
 
@@ -49,26 +39,23 @@ export class Rivals {
 
   /** Whether one more may be kept there: there is room, or another has gone for it; null when it may not. */
   makeRoom(place: Place, id: Uint8Array): "free" | "made" | null {
-    const { record, parent } = place;
-    const lost = this.#parts.places.lost(record);
-    const rivals = rivalsAt(place, lost);
-    if (rivals.length >= MAX_RIVALS) {
-      const last = this.#lastOf(rivals, lost);
-      if (!last || (last.stands !== Standing.broken && compareBytes(id, last.id) > 0)) return null;
-      this.#drop(descendantsOf(last, lost));
-      return "made";
-    }
-    const ids = new Set(lost.map((row) => row.id.toHex()));
-    const isOfLost = (by: Uint8Array) => ids.has(by.toHex());
-    const alike = lost.filter((row) => isOfLost(row.parent!) === isOfLost(parent!));
-    return alike.length < this.#maxLosers ? "free" : null;
+    const { places } = this.#parts;
+    const rivals = places.lostAt(place);
+    if (rivals.length < MAX_RIVALS) return places.countLost(place) < this.#maxLosers ? "free" : null;
+    const lost = places.lost(place.record);
+    const last = this.#lastOf(rivals, lost);
+    if (!last || (last.stands !== Standing.broken && compareBytes(id, last.id) > 0)) return null;
+    this.#drop(descendantsOf(last, lost));
+    return "made";
   }
 
   /** One has come in there for which there was no room, as a cloud spoke for it: another goes. */
   trim(place: Place): void {
-    const lost = this.#parts.places.lost(place.record);
-    const rivals = rivalsAt(place, lost);
-    const last = rivals.length > MAX_RIVALS ? this.#lastOf(rivals, lost) : null;
+    const { places } = this.#parts;
+    const rivals = places.lostAt(place);
+    if (rivals.length <= MAX_RIVALS) return;
+    const lost = places.lost(place.record);
+    const last = this.#lastOf(rivals, lost);
     if (last) this.#drop(descendantsOf(last, lost));
   }
 
@@ -93,6 +80,13 @@ export class Rivals {
     }
   }
 
+  /** One more is here that has lost, and nothing was said of it: unless it rises, nothing does. */
+  settleNew(row: Row): void {
+    if (!this.#mayRise(row, [row])) return;
+    this.#parts.witnesses.prune(row.record);
+    this.settle(row.record);
+  }
+
   /** What breaks a rule is evidence beside what stands, and nothing where nothing else was said: there it would be refused. */
   #dropWrong(record: Uint8Array, lost: readonly Row[]): void {
     const { places } = this.#parts;
@@ -106,19 +100,17 @@ export class Rivals {
   /** Whether it stands now. What breaks a rule where it would is not tried again: what comes before it is always the same. */
   #mayRise(row: Row, lost: readonly Row[]): boolean {
     if (row.stands === Standing.broken) return false;
-    const { places, sql } = this.#parts;
+    const { places, state } = this.#parts;
     const parent = places.row(row.parent!);
     if (parent?.stands !== Standing.stands) return false;
     const rival = places.childOf(parent, row.kind === Kind.join ? 1 : 0);
     if (rival && !this.#outranks(row, rival, lost)) return false;
-    try {
-      sql.atomically(() => this.#raise(row, rival));
-    } catch (error) {
-      if (!(error instanceof CannotStand)) throw error;
-      if (error.why !== "NO_BODY") places.passOver(row); // which may come yet
-      return false;
-    }
-    return true;
+    const { transaction, body } = this.#read(row);
+    // Its form, its time and its signatures were looked at when it came.
+    const why = judgeMeaning(transaction, body, state.factsAt(parent.height));
+    if (why === null) this.#raise(row, { parent, rival, transaction, body });
+    else if (why !== "NO_BODY") places.passOver(row); // which may come yet
+    return why === null;
   }
 
   #outranks(row: Row, rival: Row, lost: readonly Row[]): boolean {
@@ -139,41 +131,24 @@ export class Rivals {
   }
 
   /** In the place of the other, and of all that came after that one. */
-  #raise(row: Row, rival: Row | null): void {
-    const { places, state, facts } = this.#parts;
-    const { record, height, kind } = row;
-    const isRebuilt = rival !== null && kind !== Kind.join;
-    const bytes = state.bytesOf(record);
-    if (isRebuilt) this.#takeBack(record, height);
-    else if (rival) places.set(rival, Standing.lost);
-    const { transaction, body } = this.#read(row);
-    // Its time was looked at when it came.
-    const why = judge(transaction, body, facts, transaction.time);
-    if (why) throw new CannotStand(why);
-    const sequence = places.set(row, Standing.stands);
-    if (!isRebuilt) state.note(record, row.id, sequence); // no more as a loser
-    state.apply(transaction, body, height, sequence);
-    if (isRebuilt) this.#restore(record, bytes, sequence);
-  }
-
-  /** What stands from that height on has lost; what follows from the rest is made anew. */
-  #takeBack(record: Uint8Array, height: number): void {
+  #raise(row: Row, { parent, rival, transaction, body }: Rise): void {
     const { places, state } = this.#parts;
-    for (const row of places.standing(record, height)) places.set(row, Standing.lost);
-    const sequence = places.next();
-    state.forget(record);
-    for (const row of places.standing(record)) {
-      const { transaction, body } = this.#read(row);
-      state.apply(transaction, body, row.height, sequence);
-    }
+    const { record, height } = row;
+    if (rival && row.kind === Kind.join) places.set(rival, Standing.lost);
+    else if (rival) this.#takeBack(record, parent);
+    const sequence = places.set(row, Standing.stands);
+    state.note(record, row.id, sequence); // no more as a loser
+    state.apply(transaction, body, height, sequence);
   }
 
-  /** What a record has beside its chain. Last: it may have begun anew with another creation. */
-  #restore(record: Uint8Array, bytes: number, sequence: number): void {
-    const { places, state, witnesses } = this.#parts;
-    for (const { id } of places.lost(record)) state.note(record, id, sequence);
-    for (const known of witnesses.knownBy(record)) state.note(record, known, sequence);
-    state.grow(record, bytes);
+  /** What stands after that one has lost. Joins are known as such either way. */
+  #takeBack(record: Uint8Array, { height, bytes }: Row): void {
+    const { places, state } = this.#parts;
+    for (const row of places.standing(record, height + 1)) {
+      const sequence = places.set(row, Standing.lost);
+      if (row.kind === Kind.step) state.note(record, row.id, sequence);
+    }
+    state.takeBack(record, height, decodeTransaction(bytes) as Transaction);
   }
 
   #drop(branch: readonly Row[]): void {
@@ -195,9 +170,12 @@ export class Rivals {
   }
 }
 
-/** That spend the same, among those that lost. */
-function rivalsAt({ height, kind, parent }: Place, lost: readonly Row[]): Row[] {
-  return lost.filter((row) => row.height === height && row.kind === kind && sameBytes(row.parent!, parent!));
+/** One that is to stand: what it spends from, and what it stands in the place of. */
+interface Rise {
+  readonly parent: Row;
+  readonly rival: Row | null;
+  readonly transaction: Transaction;
+  readonly body: Uint8Array | null;
 }
 
 /** With what follows from it, among those that lost. */

@@ -3,7 +3,7 @@ import { sameBytes } from "../../base/bytes.ts";
 import { DnetError } from "../../base/error.ts";
 import { formatIp, formatPrefix } from "../../base/ip.ts";
 import { formatPublicKey } from "../../base/public-key.ts";
-import { freeIp4s, isInRange, memberIp6 } from "./addresses.ts";
+import { freeIp4s, isInRange, isWithin, memberIp6, ula48 } from "./addresses.ts";
 import { foldName } from "./dnet-reading.ts";
 import type { DnetView } from "./dnet-view.ts";
 import type { MemberReference, Slot } from "./operands.ts";
@@ -50,7 +50,7 @@ export class Roster {
     const by = formatPublicKey(publicKey);
     if (holder !== undefined && holder !== by) {
       throw new DnetError("NAME_TAKEN", `${name} is the name of ${holder} in this dnet`, {
-        hint: "choose another name",
+        hint: "another name",
       });
     }
     this.#names.set(foldName(name), by);
@@ -78,11 +78,13 @@ export class Roster {
     const { id, range4 } = this.#view;
     const text = formatIp(ip);
     if (!isInRange(id, range4, ip)) {
-      const wanted =
-        ip.length === 4 ? (range4 ? `the range ${formatPrefix(range4)}` : "no IPv4 range") : "its own IPv6 range";
-      const message =
-        range4 || ip.length === 16 ? `${text} is not in ${wanted} of this dnet` : `${text}: this dnet has ${wanted}`;
-      throw new DnetError("OUT_OF_RANGE", message, {
+      const range = ip.length === 4 ? range4 : ula48(id);
+      const flaw = !range
+        ? "is of IPv4, of which this dnet has no range"
+        : isWithin(range, ip)
+          ? `is the first or last address of ${formatPrefix(range)}, which are nobody's`
+          : `is not in the range ${formatPrefix(range)} of this dnet`;
+      throw new DnetError("OUT_OF_RANGE", `${text} ${flaw}`, {
         hint: "name another address, or none: a free one is taken",
         failure: "usage",
       });

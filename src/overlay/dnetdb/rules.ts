@@ -77,13 +77,17 @@ export interface RecordFacts {
   readonly range4: Prefix | null;
 }
 
-/** What the rules need to know of everything that was accepted before. */
-export interface Facts {
-  output(reference: OutputReference): KnownOutput | null;
+/** What follows from the steps before. */
+export interface StepFacts {
   record(id: Uint8Array): RecordFacts | null;
   hasSlot(dnet: Uint8Array, slot: Slot): boolean;
   isAttached(dnet: Uint8Array, ovx: Uint8Array): boolean;
   isAuthorised(ovx: Uint8Array, dnet: Uint8Array): boolean;
+}
+
+/** What the rules need to know of everything that was accepted before. */
+export interface Facts extends StepFacts {
+  output(reference: OutputReference): KnownOutput | null;
 }
 
 /**
@@ -109,7 +113,7 @@ export function judge(
   if (!spent) return "UNKNOWN_INPUT";
   if (transaction.time < spent.time || transaction.time > now + MOST_AHEAD_MS) return "ABSURD_TIME";
   if (spent.spentBy) return "SPENT_INPUT";
-  return judgeStep(transaction, script, spent, isVerified) ?? judgeMeaning(transaction, script, body, facts);
+  return judgeStep(transaction, script, spent, isVerified) ?? judgeMeaning(transaction, body, facts);
 }
 
 /** Null: whoever may take this step from `spent` has signed it, whatever else was signed and whatever it means. */
@@ -168,13 +172,13 @@ function judgePlace({ input, time }: Transaction, script: Script, spent: Script)
   return script.op === "OP_DNET_TRANSFER" || sameLock(script.lock, spent.lock) ? null : "WRONG_DESTINATION";
 }
 
-/** What it says, against what was said before. */
-function judgeMeaning(
-  { bodyHash }: Transaction,
-  script: Script,
+/** Null: what it says goes together with what was said before it. `body`: null where it is not at hand. */
+export function judgeMeaning(
+  { bodyHash, outputs }: Transaction,
   body: Uint8Array | null,
-  facts: Facts,
+  facts: StepFacts,
 ): Refusal | null {
+  const { script } = outputs[0]!;
   switch (script.op) {
     case "OP_DNET_CREATE":
       // Every replica judges a public dnet's addresses by it. What is no creation's body says that it has no range.

@@ -29,19 +29,24 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX records_by_change ON records (changed);
   CREATE INDEX records_by_beginner ON records (begun_by);
   CREATE INDEX records_by_name ON records (name);
+  -- What holds, or held, from the step at one height (since) until that at another (null: it does now). So a step can be held against what
+  -- came before it, wherever that is, and steps can be taken back.
   -- Addresses that are taken, in binary as scripts have them: by members, or (member null) by invitations; and by which transaction.
   CREATE TABLE slots (
-    dnet BLOB, slot BLOB, member BLOB, invitation BLOB, set_by BLOB NOT NULL, PRIMARY KEY (dnet, slot)
+    dnet BLOB, slot BLOB, since INTEGER, until INTEGER, member BLOB, invitation BLOB, set_by BLOB NOT NULL, PRIMARY KEY (dnet, slot, since)
   ) WITHOUT ROWID;
   CREATE INDEX slots_by_member ON slots (dnet, member);
   CREATE TABLE attachments (
     dnet BLOB, ovx BLOB, since INTEGER, until INTEGER, set_by BLOB NOT NULL, PRIMARY KEY (dnet, ovx, since)
   ) WITHOUT ROWID;
   CREATE TABLE authorisations (
-    ovx BLOB, dnet BLOB, expires_at INTEGER, quota_bytes INTEGER, set_by BLOB NOT NULL, PRIMARY KEY (ovx, dnet)
+    ovx BLOB, dnet BLOB, since INTEGER, until INTEGER, expires_at INTEGER, quota_bytes INTEGER, set_by BLOB NOT NULL,
+    PRIMARY KEY (ovx, dnet, since)
   ) WITHOUT ROWID;
   -- Steps whose body says what is so now, beside those of slots and attachments: the creation, every key, the newest policy and update.
-  CREATE TABLE settings (record BLOB, op INTEGER, set_by BLOB, PRIMARY KEY (record, op, set_by)) WITHOUT ROWID;
+  CREATE TABLE settings (
+    record BLOB, op INTEGER, since INTEGER, until INTEGER, set_by BLOB NOT NULL, PRIMARY KEY (record, op, since)
+  ) WITHOUT ROWID;
   -- Clouds and relays that any step here attaches, whether it stands or not: what they say is kept.
   CREATE TABLE ever_attached (dnet BLOB, ovx BLOB, step BLOB, PRIMARY KEY (dnet, ovx, step)) WITHOUT ROWID;
   -- Every key that any step here gives to a cloud or relay, whether it stands or not: what it says with it holds.
@@ -70,19 +75,23 @@ const MIGRATIONS: readonly string[] = [
   `,
 ];
 
-/** Makes the tables, or brings them up to date. Throws DnetError for a store that a later version has written. */
-export function migrate(database: Database, sql: Sql): void {
-  const { user_version: version } = sql.get<{ user_version: number }>("PRAGMA user_version")!;
-  if (version > MIGRATIONS.length) {
-    const known = MIGRATIONS.length;
-    throw new DnetError("STORE_TOO_NEW", `the store is of version ${version}; this dnet knows up to ${known}`, {
-      failure: "configuration",
-      hint: "update dnet",
-    });
-  }
-  if (version === MIGRATIONS.length) return;
+/** Makes the tables, or brings them up to date; `newId` names a store that is made now. Throws DnetError for one of a later version. */
+export function migrate(database: Database, sql: Sql, newId: Uint8Array): void {
+  if (versionOf(sql) === MIGRATIONS.length) return;
   sql.atomically(() => {
-    for (const migration of MIGRATIONS.slice(version)) database.run(migration);
+    // Asked again: another process may have done it meanwhile.
+    for (const migration of MIGRATIONS.slice(versionOf(sql))) database.run(migration);
+    if (!sql.has("SELECT 1 FROM identity")) sql.run("INSERT INTO identity VALUES (?)", newId);
     database.run(`PRAGMA user_version = ${MIGRATIONS.length}`);
+  });
+}
+
+function versionOf(sql: Sql): number {
+  const { user_version: version } = sql.get<{ user_version: number }>("PRAGMA user_version")!;
+  const known = MIGRATIONS.length;
+  if (version <= known) return version;
+  throw new DnetError("STORE_TOO_NEW", `the store is of version ${version}; this dnet knows up to ${known}`, {
+    failure: "configuration",
+    hint: "update dnet",
   });
 }

@@ -5,7 +5,7 @@ import { Writer } from "../../wire/writer.ts";
 import { decodeBody, decodeCreate } from "./contents.ts";
 import { type Lock, readLock, writeLock } from "./lock.ts";
 import { type MemberReference, OPERANDS, type OperandValue, type Slot } from "./operands.ts";
-import { isCreation, isOfDnet, type RecordFacts, recordOf } from "./rules.ts";
+import { isCreation, isOfDnet, type RecordFacts, recordOf, type StepFacts } from "./rules.ts";
 import { OPS, type OpName, type Script } from "./script.ts";
 import type { Sql } from "./sql.ts";
 import type { Transaction } from "./transaction.ts";
@@ -53,16 +53,13 @@ export interface Authorisation {
 const AUTHORISATION =
   "SELECT dnet, expires_at AS expiresAt, quota_bytes AS quotaBytes, bytes FROM authorisations JOIN transactions ON id = set_by";
 const DIGEST_BYTES = 16;
+/** Higher than any record comes. */
+const NOW = 2 ** 48;
+const HELD = "since <= ? AND (until IS NULL OR until > ?)";
 /** What says what is so now until another of its op does. */
 const REPLACED: ReadonlySet<OpName> = new Set(["OP_DNET_POLICY", "OP_OVX_UPDATE"]);
-/** All that `forget` empties, by the column that names the record. */
-const TABLES = {
-  records: "id",
-  slots: "dnet",
-  attachments: "dnet",
-  authorisations: "ovx",
-  settings: "record",
-} as const;
+/** What holds for a time, by the column that names the record. */
+const TABLES = { slots: "dnet", attachments: "dnet", authorisations: "ovx", settings: "record" } as const;
 
 export class State {
   readonly #sql: Sql;
@@ -84,6 +81,19 @@ export class State {
     return row && { isPrivate: row.name === null, epoch: row.epoch, range4: rangeFrom(row.range) };
   }
 
+  /** As they were when the record's steps had come to that height. */
+  factsAt(height: number): StepFacts {
+    return {
+      record: (id) => {
+        const facts = this.facts(id);
+        return facts && { ...facts, epoch: this.#epochAt(id, height) };
+      },
+      hasSlot: (dnet, slot) => this.hasSlot(dnet, slot, height),
+      isAttached: (dnet, ovx) => this.isAttached(dnet, ovx, height),
+      isAuthorised: (ovx, dnet) => this.isAuthorised(ovx, dnet, height),
+    };
+  }
+
   records(kind: "dnet" | "ovx"): RecordView[] {
     const sql = "SELECT * FROM records WHERE is_dnet = ? ORDER BY name, id";
     return this.#sql.all<RecordRow>(sql, kind === "dnet" ? 1 : 0).map(viewOf);
@@ -98,7 +108,7 @@ export class State {
   /** Addresses that are taken, in the order in which they came to be. */
   slots(dnet: Uint8Array): SlotView[] {
     const sql =
-      "SELECT slot, member, invitation, bytes, height FROM slots JOIN transactions ON id = set_by WHERE dnet = ? ORDER BY height, slot";
+      "SELECT slot, member, invitation, bytes, height FROM slots JOIN transactions ON id = set_by WHERE dnet = ? AND until IS NULL ORDER BY height, slot";
     return this.#sql.all<SlotRow>(sql, dnet).map((row) => ({
       ...row,
       slot: readOperand("slot", row.slot),
@@ -108,12 +118,13 @@ export class State {
 
   /** A member's addresses; none for who is none. */
   slotsOf(dnet: Uint8Array, member: MemberReference): Slot[] {
-    const sql = "SELECT slot FROM slots WHERE dnet = ? AND member = ? ORDER BY slot";
+    const sql = "SELECT slot FROM slots WHERE dnet = ? AND member = ? AND until IS NULL ORDER BY slot";
     return this.#sql.all<SlotRow>(sql, dnet, operand("member", member)).map(({ slot }) => readOperand("slot", slot));
   }
 
-  hasSlot(dnet: Uint8Array, slot: Slot): boolean {
-    return this.#sql.has("SELECT 1 FROM slots WHERE dnet = ? AND slot = ?", dnet, operand("slot", slot));
+  hasSlot(dnet: Uint8Array, slot: Slot, height = NOW): boolean {
+    const sql = `SELECT 1 FROM slots WHERE dnet = ? AND slot = ? AND ${HELD}`;
+    return this.#sql.has(sql, dnet, operand("slot", slot), height, height);
   }
 
   /** Clouds and relays that are attached now, in the order of their attachment, each with the step that did it. */
@@ -132,12 +143,13 @@ export class State {
 
   /** Those that were when the dnet's steps had come to that height. */
   attachedAt(dnet: Uint8Array, height: number): Uint8Array[] {
-    const sql = "SELECT ovx FROM attachments WHERE dnet = ? AND since <= ? AND (until IS NULL OR until > ?)";
+    const sql = `SELECT ovx FROM attachments WHERE dnet = ? AND ${HELD}`;
     return this.#sql.all<{ ovx: Uint8Array }>(sql, dnet, height, height).map(({ ovx }) => ovx);
   }
 
-  isAttached(dnet: Uint8Array, ovx: Uint8Array): boolean {
-    return this.#sql.has("SELECT 1 FROM attachments WHERE dnet = ? AND ovx = ? AND until IS NULL", dnet, ovx);
+  isAttached(dnet: Uint8Array, ovx: Uint8Array, height = NOW): boolean {
+    const sql = `SELECT 1 FROM attachments WHERE dnet = ? AND ovx = ? AND ${HELD}`;
+    return this.#sql.has(sql, dnet, ovx, height, height);
   }
 
   /** By any step here, whether it stands or not. */
@@ -147,17 +159,22 @@ export class State {
 
   /** The dnets that a cloud or relay serves. */
   authorised(ovx: Uint8Array): Authorisation[] {
-    return this.#sql.all<Authorisation>(`${AUTHORISATION} WHERE ovx = ? ORDER BY dnet`, ovx);
+    return this.#sql.all<Authorisation>(`${AUTHORISATION} WHERE ovx = ? AND until IS NULL ORDER BY dnet`, ovx);
   }
 
   authorisation(ovx: Uint8Array, dnet: Uint8Array): Authorisation | null {
-    return this.#sql.get<Authorisation>(`${AUTHORISATION} WHERE ovx = ? AND dnet = ?`, ovx, dnet);
+    return this.#sql.get<Authorisation>(`${AUTHORISATION} WHERE ovx = ? AND dnet = ? AND until IS NULL`, ovx, dnet);
+  }
+
+  isAuthorised(ovx: Uint8Array, dnet: Uint8Array, height = NOW): boolean {
+    const sql = `SELECT 1 FROM authorisations WHERE ovx = ? AND dnet = ? AND ${HELD}`;
+    return this.#sql.has(sql, ovx, dnet, height, height);
   }
 
   /** Steps of that op whose bodies say what is so now, oldest first: every key, otherwise the newest. */
   settings(record: Uint8Array, op: OpName): Uint8Array[] {
     const sql =
-      "SELECT bytes FROM settings JOIN transactions ON id = set_by WHERE settings.record = ? AND op = ? ORDER BY height";
+      "SELECT bytes FROM settings JOIN transactions ON id = set_by WHERE settings.record = ? AND op = ? AND until IS NULL ORDER BY since";
     return this.#sql.all<{ bytes: Uint8Array }>(sql, record, OPS[op].code).map(({ bytes }) => bytes);
   }
 
@@ -225,10 +242,26 @@ export class State {
     this.#sql.run("UPDATE records SET bytes = bytes + ? WHERE id = ?", bytes, record);
   }
 
-  /** As if no step of it had been taken. */
-  forget(record: Uint8Array): void {
-    for (const [table, column] of Object.entries(TABLES))
-      this.#sql.run(`DELETE FROM ${table} WHERE ${column} = ?`, record);
+  /**
+   * As it was when its steps had come to that height, with `head`; what it has beside them stays. Below 0 it has none, but is as it was
+   * until the creation that is to follow.
+   */
+  takeBack(record: Uint8Array, height: number, head: Transaction): void {
+    const sql = this.#sql;
+    for (const [table, column] of Object.entries(TABLES)) {
+      sql.run(`DELETE FROM ${table} WHERE ${column} = ? AND since > ?`, record, height);
+      sql.run(`UPDATE ${table} SET until = NULL WHERE ${column} = ? AND until > ?`, record, height);
+    }
+    const key =
+      "SELECT key FROM settings JOIN ovx_keys ON ovx = record AND step = set_by WHERE record = ?1 ORDER BY since DESC LIMIT 1";
+    const set = `UPDATE records SET head = ?2, height = ?3, lock = ?4, epoch = ?5, key = (${key}), is_closed = 0 WHERE id = ?1`;
+    sql.run(set, record, head.id, height, lockBytes(head.outputs[0]!.script.lock), this.#epochAt(record, height));
+  }
+
+  /** Each key has an epoch of its own, one after another from 1 on. */
+  #epochAt(dnet: Uint8Array, height: number): number {
+    const sql = "SELECT COUNT(*) AS epoch FROM settings WHERE record = ? AND op = ? AND since <= ?";
+    return this.#sql.get<{ epoch: number }>(sql, dnet, OPS.OP_DNET_KEY.code, height)!.epoch;
   }
 
   #begin(
@@ -244,8 +277,10 @@ export class State {
     const range4 = isDnet && name !== null && body ? rangeOf(body) : null;
     const owner = lockBytes(lock);
     const values = [record, name, isDnet ? 1 : 0, owner, owner, head, range4 && formatPrefix(range4)] as const;
-    const sql =
-      "INSERT INTO records (id, name, is_dnet, lock, begun_by, head, range, height, epoch, is_closed, digest, changed, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, ?)";
+    // In place of another creation, what it has beside its chain stays.
+    const sql = `INSERT INTO records (id, name, is_dnet, lock, begun_by, head, range, height, epoch, is_closed, digest, changed, bytes)
+      VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, ?) ON CONFLICT DO UPDATE SET name = excluded.name, is_dnet = excluded.is_dnet,
+      lock = excluded.lock, begun_by = excluded.begun_by, head = excluded.head, range = excluded.range, height = 0, changed = excluded.changed`;
     this.#sql.run(sql, ...values, new Uint8Array(DIGEST_BYTES), sequence, bytes);
   }
 
@@ -254,19 +289,15 @@ export class State {
     switch (script.op) {
       case "OP_DNET_NODE": {
         const { dnet, slot, member } = script;
-        const insert = "INSERT INTO slots VALUES (?, ?, ?, NULL, ?)";
-        return void sql.run(insert, dnet, operand("slot", slot), operand("member", member), id);
+        const insert = "INSERT INTO slots VALUES (?, ?, ?, NULL, ?, NULL, ?)";
+        return void sql.run(insert, dnet, operand("slot", slot), height, operand("member", member), id);
       }
-      case "OP_DNET_INVITE":
-        return void sql.run(
-          "INSERT INTO slots VALUES (?, ?, NULL, ?, ?)",
-          script.dnet,
-          operand("slot", script.slot),
-          id,
-          id,
-        );
+      case "OP_DNET_INVITE": {
+        const insert = "INSERT INTO slots VALUES (?, ?, ?, NULL, NULL, ?, ?)";
+        return void sql.run(insert, script.dnet, operand("slot", script.slot), height, id, id);
+      }
       case "OP_DNET_JOIN": {
-        // Where the owner has taken the address back, whoever joins late joins nothing: in the record's order the removal came after.
+        // Also where the owner has taken the address back, before or after: in the record's order that comes later.
         const set = "UPDATE slots SET member = ?, set_by = ? WHERE dnet = ? AND slot = ? AND invitation = ?";
         return void sql.run(
           set,
@@ -277,8 +308,10 @@ export class State {
           parent,
         );
       }
-      case "OP_DNET_NODE_REMOVE":
-        return void sql.run("DELETE FROM slots WHERE dnet = ? AND slot = ?", script.dnet, operand("slot", script.slot));
+      case "OP_DNET_NODE_REMOVE": {
+        const set = "UPDATE slots SET until = ? WHERE dnet = ? AND slot = ? AND until IS NULL";
+        return void sql.run(set, height, script.dnet, operand("slot", script.slot));
+      }
       case "OP_DNET_OVX":
         return void sql.run("INSERT INTO attachments VALUES (?, ?, ?, NULL, ?)", script.dnet, script.ovx, height, id);
       case "OP_DNET_OVX_REMOVE": {
@@ -287,33 +320,40 @@ export class State {
       }
       case "OP_DNET_KEY":
         sql.run("UPDATE records SET epoch = ? WHERE id = ?", script.epoch, script.dnet);
-        return this.#set(script.dnet, script.op, id);
+        return this.#set(script.dnet, script.op, id, height);
       case "OP_DNET_TRANSFER":
         return void sql.run("UPDATE records SET lock = ? WHERE id = ?", lockBytes(script.lock), script.dnet);
       case "OP_DNET_CREATE":
       case "OP_DNET_POLICY":
-        return this.#set(script.dnet, script.op, id);
+        return this.#set(script.dnet, script.op, id, height);
       case "OP_OVX_CREATE":
       case "OP_OVX_UPDATE":
         sql.run("UPDATE records SET key = ? WHERE id = ?", script.key, script.ovx);
-        return this.#set(script.ovx, script.op, id);
+        return this.#set(script.ovx, script.op, id, height);
       case "OP_OVX_AUTH": {
         const { ovx, dnet, expiresAt, quotaBytes } = script;
-        const insert = "INSERT OR REPLACE INTO authorisations VALUES (?, ?, ?, ?, ?)";
-        return void sql.run(insert, ovx, dnet, expiresAt, quotaBytes, id);
+        this.#revoke(ovx, dnet, height);
+        const insert = "INSERT INTO authorisations VALUES (?, ?, ?, NULL, ?, ?, ?)";
+        return void sql.run(insert, ovx, dnet, height, expiresAt, quotaBytes, id);
       }
       case "OP_OVX_REVOKE":
-        return void sql.run("DELETE FROM authorisations WHERE ovx = ? AND dnet = ?", script.ovx, script.dnet);
+        return this.#revoke(script.ovx, script.dnet, height);
       case "OP_DNET_CLOSE":
       case "OP_OVX_CLOSE":
         return void sql.run("UPDATE records SET is_closed = 1 WHERE id = ?", recordOf(script));
     }
   }
 
-  #set(record: Uint8Array, op: OpName, id: Uint8Array): void {
+  #revoke(ovx: Uint8Array, dnet: Uint8Array, height: number): void {
+    const sql = "UPDATE authorisations SET until = ? WHERE ovx = ? AND dnet = ? AND until IS NULL";
+    this.#sql.run(sql, height, ovx, dnet);
+  }
+
+  #set(record: Uint8Array, op: OpName, id: Uint8Array, height: number): void {
     const { code } = OPS[op];
-    if (REPLACED.has(op)) this.#sql.run("DELETE FROM settings WHERE record = ? AND op = ?", record, code);
-    this.#sql.run("INSERT INTO settings VALUES (?, ?, ?)", record, code, id);
+    const end = "UPDATE settings SET until = ? WHERE record = ? AND op = ? AND until IS NULL";
+    if (REPLACED.has(op)) this.#sql.run(end, height, record, code);
+    this.#sql.run("INSERT INTO settings VALUES (?, ?, ?, NULL, ?)", record, code, height, id);
   }
 }
 

@@ -146,7 +146,7 @@ function decodeStep(row: unknown, which: string): Step {
 }
 
 function malformed(why: string): DnetError {
-  return new DnetError("STEPS_MALFORMED", `these are no steps to sign: ${why}`, { hint: "have the draft made anew" });
+  return new DnetError("STEPS_MALFORMED", `these are no steps to sign: ${why}`);
 }
 
 function fromBase64(text: unknown, maxBytes: number): Uint8Array | null {

@@ -91,7 +91,7 @@ export class Store implements Facts {
   ) {
     this.#ahead = ahead;
     this.#sql = new Sql(database);
-    migrate(database, this.#sql);
+    migrate(database, this.#sql, newId);
     this.state = new State(this.#sql);
     this.#places = new Places(this.#sql);
     const next = () => this.#places.next();
@@ -99,9 +99,8 @@ export class Store implements Facts {
     this.log = new CloudLog(this.#sql, this.witnesses);
     const { state, witnesses } = this;
     const body = (record: Uint8Array, hash: Uint8Array) => this.body(record, hash);
-    const parts = { sql: this.#sql, places: this.#places, state, witnesses, facts: this, body };
+    const parts = { places: this.#places, state, witnesses, body };
     this.#rivals = new Rivals(parts, maxLosers);
-    if (!this.#sql.has("SELECT 1 FROM identity")) this.#sql.run("INSERT INTO identity VALUES (?)", newId);
   }
 
   /** 16 bytes: other replicas know by it how far they have read this one. */
@@ -167,8 +166,8 @@ export class Store implements Facts {
   acceptBody(record: Uint8Array, body: Uint8Array): boolean {
     if (body.length > MAX_BODY_BYTES) return false;
     const hash = sha256(body);
-    const sql = `SELECT 1 FROM transactions WHERE id IN (${IN_USE}) AND body = ?`;
-    if (!this.#sql.has(sql, record, record, record, record, hash) || this.body(record, hash)) return false;
+    const sql = `SELECT 1 FROM transactions WHERE id IN (${IN_USE}) AND body = ?2`;
+    if (!this.#sql.has(sql, record, hash) || this.body(record, hash)) return false;
     this.#keepBodyOf(record, hash, body);
     return true;
   }
@@ -252,18 +251,22 @@ export class Store implements Facts {
 
   /** Hashes of bodies that say what is so now, and are not here. */
   missingBodies(record: Uint8Array, limit: number): Uint8Array[] {
-    const sql = `SELECT body FROM transactions WHERE id IN (${IN_USE}) AND body IS NOT NULL AND NOT EXISTS (SELECT 1 FROM bodies WHERE bodies.record = transactions.record AND hash = body) LIMIT ?`;
-    return this.#sql.all<{ body: Uint8Array }>(sql, record, record, record, record, limit).map(({ body }) => body);
+    const sql = `SELECT body FROM transactions WHERE id IN (${IN_USE}) AND body IS NOT NULL AND NOT EXISTS (SELECT 1 FROM bodies WHERE bodies.record = transactions.record AND hash = body) LIMIT ?2`;
+    return this.#sql.all<{ body: Uint8Array }>(sql, record, limit).map(({ body }) => body);
   }
 
   /** Drops the bodies that say nothing of what is so now, and returns how many: the chain still verifies, its past can no more be read. */
   collectBodies(): number {
     return this.atomically(() => {
-      const before = this.#count("bodies");
-      this.#sql.run(`DELETE FROM bodies WHERE (record, hash) NOT IN (
-        SELECT record, body FROM transactions WHERE body IS NOT NULL AND id IN (
-          SELECT set_by FROM slots UNION SELECT invitation FROM slots UNION SELECT set_by FROM attachments WHERE until IS NULL UNION SELECT set_by FROM settings))`);
-      return before - this.#count("bodies");
+      const isUnused = `(record, hash) NOT IN (SELECT record, body FROM transactions WHERE body IS NOT NULL AND id IN (
+        SELECT set_by FROM slots WHERE until IS NULL UNION SELECT invitation FROM slots WHERE until IS NULL
+        UNION SELECT set_by FROM attachments WHERE until IS NULL UNION SELECT set_by FROM settings WHERE until IS NULL))`;
+      const unused = this.#sql.all<{ record: Uint8Array; count: number; bytes: number }>(
+        `SELECT record, COUNT(*) AS count, SUM(LENGTH(bytes)) AS bytes FROM bodies WHERE ${isUnused} GROUP BY record`,
+      );
+      this.#sql.run(`DELETE FROM bodies WHERE ${isUnused}`);
+      for (const { record, bytes } of unused) this.state.grow(record, -bytes);
+      return unused.reduce((sum, { count }) => sum + count, 0);
     });
   }
 
@@ -366,7 +369,7 @@ export class Store implements Facts {
   }
 
   isAuthorised(ovx: Uint8Array, dnet: Uint8Array): boolean {
-    return this.state.authorisation(ovx, dnet) !== null;
+    return this.state.isAuthorised(ovx, dnet);
   }
 
   /**
@@ -425,7 +428,7 @@ export class Store implements Facts {
       this.state.hear(transaction);
       this.state.grow(place.record, bytes.length + (body ? this.#keepBody(place.record, bodyHash!, body) : 0));
       this.state.note(place.record, id, this.sequence);
-      if (isOfStanding) this.#rivals.settle(place.record); // nobody has said anything of it, and else it cannot stand
+      if (isOfStanding) this.#rivals.settleNew(this.#places.row(id)!); // and else it cannot stand
       const row = this.#places.row(id);
       if (room === "made" && row?.stands === Standing.broken) {
         this.#wrong.set(id.toHex(), true);
@@ -472,15 +475,11 @@ export class Store implements Facts {
   #keepBody(record: Uint8Array, hash: Uint8Array, body: Uint8Array): number {
     return this.#sql.run("INSERT OR IGNORE INTO bodies VALUES (?, ?, ?)", record, hash, body) * body.length;
   }
-
-  #count(table: "bodies"): number {
-    return this.#sql.get<{ count: number }>(`SELECT COUNT(*) AS count FROM ${table}`)!.count;
-  }
 }
 
 const HEAD = "SELECT id AS record, height, head, digest, changed FROM records";
 const IN_USE =
-  "SELECT set_by FROM slots WHERE dnet = ? UNION SELECT invitation FROM slots WHERE dnet = ? UNION SELECT set_by FROM attachments WHERE dnet = ? AND until IS NULL UNION SELECT set_by FROM settings WHERE record = ?";
+  "SELECT set_by FROM slots WHERE dnet = ?1 AND until IS NULL UNION SELECT invitation FROM slots WHERE dnet = ?1 AND until IS NULL UNION SELECT set_by FROM attachments WHERE dnet = ?1 AND until IS NULL UNION SELECT set_by FROM settings WHERE record = ?1 AND until IS NULL";
 const MAX_CURSORS = 1_024;
 /** Full: that of the longest ago is looked at once more. */
 const MAX_WRONG = 4_096;

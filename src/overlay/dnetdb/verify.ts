@@ -21,10 +21,10 @@ const DERIVED = {
   // Which of those that do not stand were tried is no matter, nor in which order all came.
   transactions: ["id, record, height, kind, stands = 1 AS stands, parent, body", "id"],
   records: ["id, name, is_dnet, lock, begun_by, head, height, epoch, is_closed, range, key, digest", "id"],
-  slots: ["*", "dnet, slot"],
+  slots: ["*", "dnet, slot, since"],
   attachments: ["*", "dnet, ovx, since"],
-  authorisations: ["*", "ovx, dnet"],
-  settings: ["*", "record, op, set_by"],
+  authorisations: ["*", "ovx, dnet, since"],
+  settings: ["*", "record, op, since"],
   ever_attached: ["*", "dnet, ovx, step"],
   ovx_keys: ["*", "ovx, key, step"],
   statements: ["transaction_id, ovx, record, block, bytes", "transaction_id, ovx"],

@@ -91,11 +91,6 @@ export class Witnesses {
     return this.#sql.all(sql, record, since, record, since, limit);
   }
 
-  /** What the record's digest has for each statement. */
-  knownBy(record: Uint8Array): Uint8Array[] {
-    return this.statements(record, 0).map(({ bytes }) => (decodeFork(bytes) ? forkMark(record) : sha256(bytes)));
-  }
-
   /** The clouds, attached now, that have accepted a transaction which stands. Of a cloud's own record: itself. */
   of(transaction: Uint8Array): Uint8Array[] {
     const about = this.#place(transaction);

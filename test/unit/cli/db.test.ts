@@ -136,19 +136,19 @@ test("of steps that spend the same this machine takes one, whichever comes first
   await owner.ok(`db submit ${drafts[0]}`);
   const late = await owner.error(`db submit ${drafts[1]}`);
   expect(late).toStartWith("1 error SPENT_INPUT: refused where it invites someone to ");
-  expect(late).toEndWith("try again; a draft has to be made anew\n");
+  expect(late).toEndWith("try have the draft made anew\n");
   expect((await owner.json("db log home")).steps).toHaveLength(3);
 });
 
 test("verify checks all from the first step on, and tells of a record that was changed", async () => {
   const owner = newMachine();
-  await owner.ok("net create home --public");
+  const id = await owner.ok("net create home --public");
   await owner.ok("member add home self --name laptop");
   expect(await owner.run("db verify")).toMatchObject({
     exitCode: 0,
     stderr: "1 record verified from the first step on\n",
   });
-  expect(await owner.json("db verify")).toEqual({ schema: "dnet.db-verify/1", records: 1, flaws: [] });
+  expect(await owner.json("db verify")).toEqual({ schema: "dnet.db-verify/1", records: [id], flaws: [] });
   const database = new Database(join(owner.state, "dnetdb.sqlite"));
   database.run("UPDATE records SET name = 'evil'");
   database.close();
@@ -171,6 +171,9 @@ test("what is no file of records, or was cut short, is refused; what came before
   expect(await other.error(`db import ${cut}`)).toContain("is no file of dnet db export\n");
   expect(await other.error(`db import ${machines.path("none")}`)).toStartWith("9 error BAD_RECORD_FILE: ");
   expect(await owner.error(`db export ${path}`)).toStartWith("9 error BAD_RECORD_FILE: ");
+  expect(await other.error(`db import ${machines.folder}`)).toStartWith(
+    `9 error BAD_RECORD_FILE: ${machines.folder} is a directory\n`,
+  );
   expect(await other.json(`db import ${path}`)).toMatchObject({ accepted: 2, known: 0, refused: {} });
   expect(await other.json(`db import ${path}`)).toMatchObject({ accepted: 0, known: 2, refused: {} });
   // A flipped bit is no signature's any more.
@@ -189,6 +192,11 @@ test("DN-47 collect drops what says nothing any more, and all still verifies", a
   await owner.ok("member remove home laptop");
   expect((await owner.json("db collect")).bodies).toBe(1);
   expect((await owner.json("db collect")).bodies).toBe(0);
+  await owner.ok("net create away");
+  await owner.ok("member add away self --name laptop");
+  await owner.ok("member remove away laptop");
+  await owner.ok("db collect");
+  expect(await owner.ok("db log away")).toContain("  adds a member, at an unknown address\n");
   expect(await owner.run("db verify")).toMatchObject({ exitCode: 0 });
 });
 
@@ -216,9 +224,13 @@ test("DN-26 DN-28 two machines come in step by a socket, given the id alone; an 
     "it is passed on",
     async () => (await guest.run(`db sync ${socket}`)) && (await guest.json("net show home")).epoch === 1,
   );
+  expect(await owner.error("db serve --publish home")).toStartWith(
+    "2 error OPTION_CONFLICT: --publish, --bootstrap and --via are of --dht\n",
+  );
   expect(await owner.error("db serve")).toStartWith("1 error ALREADY_SERVED: ");
   expect(await serving.stopped()).toMatchObject({ exitCode: 0 });
-  expect(await owner.error("db sync")).toStartWith("3 error NO_REPLICA: ");
+  expect(serving.terminal.errors).toContain(`others: dnet db sync ${socket}\n`);
+  expect(await guest.error(`db sync ${socket}`)).toStartWith("3 error NO_REPLICA: ");
   expect(await guest.error("db sync nonsense")).toStartWith("2 error BAD_ARGUMENT: nonsense is no key, and no path\n");
 }, 20_000);
 
@@ -261,4 +273,28 @@ test("a cloud signs by command too, once for what is new", async () => {
   await provider.ok("db witness");
   expect(await until("it is final", () => waiting.terminal.errors.endsWith("\nfinal\n"))).toBe(true);
   expect(await waiting.stopped()).toMatchObject({ exitCode: 0 });
+});
+
+test("steps of a clock that is far ahead are refused by name, with what there is to set right", async () => {
+  const [ahead, other] = [newMachine(), newMachine()];
+  const path = machines.path("ahead");
+  const day = 86_400_000;
+  machines.now += day;
+  await ahead.ok("net create home");
+  await ahead.ok(`db export ${path}`);
+  machines.now -= day;
+  const refused = await other.error(`db import ${path}`);
+  expect(refused).toStartWith(
+    `1 error RECORDS_REFUSED: nothing of ${path} was accepted, ABSURD_TIME: its time is before that of what it spends, or far ahead`,
+  );
+  expect(refused).toMatch(/\ntry set the clock right, here or of who signed it; this machine's says \S+ \S+Z\n$/);
+  expect(await ahead.error("member add home self")).toContain("try set the clock right, ");
+});
+
+test("db sign - takes the draft from standard input and gives it back, signed, to standard output", async () => {
+  const owner = newMachine();
+  const path = machines.path("piped");
+  await owner.ok(`net create home --draft ${path}`);
+  const { stdout } = await owner.run("db sign -", { stdin: readFileSync(path, "utf8") });
+  expect((await owner.json("db submit -", { stdin: stdout })).steps).toMatchObject([{}, { op: "OP_DNET_CREATE" }]);
 });

@@ -54,6 +54,9 @@ test("a private dnet's whole life on two machines: made, filled, joined, rekeyed
   expect((await owner.run("member remove home phone")).stderr).toContain("gives a new network key to 2 members");
   await carry(owner, guest);
   expect(await guest.json("net show home")).toMatchObject({ reads: "past", isMember: false, epoch: 1 });
+  expect(await guest.ok("member list home")).toEndWith(
+    "does not have the newest network key: who came with it is sealed",
+  );
   await owner.ok("net rekey home");
   expect((await owner.json("net show home")).epoch).toBe(2);
 

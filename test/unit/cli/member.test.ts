@@ -1,4 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
+import { join } from "node:path";
 import { type Machine, Machines } from "./machine.ts";
 
 const machines = new Machines();
@@ -34,6 +35,12 @@ test("DN-21 a chosen address is used exactly, of IPv4 and of IPv6; what is out o
     for (const ip of ["172.16.6.1", "172.16.5.0", "172.16.5.255", "fd00::1", "8.8.8.8"]) {
       expect(await owner.error(`member add home ${await anyKey()} --ip ${ip}`)).toStartWith("2 error OUT_OF_RANGE: ");
     }
+    expect(await owner.error(`member add home ${await anyKey()} --ip 172.16.5.255`)).toContain(
+      "172.16.5.255 is the first or last address of 172.16.5.0/24, which are nobody's\n",
+    );
+    expect(await owner.error(`member add home ${await anyKey()} --ip fd00::1`)).toContain(
+      `fd00::1 is not in the range ${range6} of this dnet\n`,
+    );
     expect(await owner.error(`member add home ${await anyKey()} --ip nonsense`)).toStartWith(
       "2 error BAD_OPTION: --ip is nonsense",
     );
@@ -127,4 +134,32 @@ test("keys are hex or z-base-32, and a typo is told", async () => {
   const owner = await ownerOf("home");
   expect(await owner.error("member add home nonsense")).toStartWith("2 error BAD_KEY: nonsense is no public key\n");
   expect(await owner.error(`member add home self ${await anyKey()} --name x`)).toStartWith("2 error OPTION_CONFLICT: ");
+});
+
+test("a key that stands twice in a list is added once; a member that has another name keeps it, and that is told", async () => {
+  const owner = await ownerOf("home --range 10.9.0.0/24");
+  const [one, two] = [await anyKey(), await anyKey()];
+  expect(await owner.ok(`member add home ${one} ${two} ${one}`)).toBe("10.9.0.1\n10.9.0.2");
+  const [nas] = [await anyKey()];
+  await owner.ok(`member add home ${nas} --name nas`);
+  expect(await owner.error(`member add home ${nas} --name phone`)).toBe(
+    "1 error ALREADY_NAMED: the member that shall be called phone is called nas\n" +
+      "try to give it another name, remove it and add it again\n",
+  );
+  expect(await owner.error(`member add home ${one} --name phone`)).toStartWith("1 error ALREADY_A_MEMBER: ");
+});
+
+test("two commands at once come one after the other, and both are done", async () => {
+  const owner = machines.make("at-once");
+  const id = await owner.ok("net create home");
+  const keys = await Promise.all([1, 2, 3, 4].map((n) => machines.make(`at-once-${n}`).key("node")));
+  const main = join(import.meta.dir, "../../../src/main.ts");
+  const all = keys.map((key) =>
+    Bun.spawn([process.execPath, main, "member", "add", id, key, "--state", owner.state], {
+      stdout: "pipe",
+      stderr: "pipe",
+    }),
+  );
+  expect(await Promise.all(all.map(({ exited }) => exited))).toEqual([0, 0, 0, 0]);
+  expect((await owner.json("member list home")).members).toHaveLength(4);
 });

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
+import { momentText } from "../../../src/base/moment-text.ts";
 import { UsageError } from "../../../src/cli/command.ts";
-import { isoMoment, momentText, parseEndOption, parseMoment, requireMoment } from "../../../src/cli/moments.ts";
+import { isoMoment, parseEndOption, parseMoment, requireMoment } from "../../../src/cli/moments.ts";
 
 test("a date alone is its end in UTC; with a time it is that moment, in the zone that it names", () => {
   const readings: [string, string][] = [

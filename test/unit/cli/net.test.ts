@@ -61,7 +61,7 @@ test("a name that is taken or none, a range that is none, a dnet that is none: t
   const owner = newMachine();
   const id = await owner.ok("net create home");
   expect(await owner.error("net create home")).toBe(
-    `2 error NAME_TAKEN: home is the name of a dnet of this machine already: ${id}\ntry another name\n`,
+    `1 error NAME_TAKEN: home is the name of a dnet of this machine already: ${id}\ntry another name\n`,
   );
   expect(await owner.error("net create a/b")).toStartWith('2 error NAME_INVALID: "a/b" is no name\n');
   expect(await owner.error("net create x --range 8.8.8.0/24")).toStartWith(
@@ -79,7 +79,41 @@ test("a dnet goes by its id, the beginning of it, or its name", async () => {
   const owner = newMachine();
   const id = await owner.ok("net create home");
   for (const text of [id, id.slice(0, 4), "home"]) expect((await owner.json(`net show ${text}`)).dnet).toBe(id);
-  expect(await owner.error(`net show ${id.slice(0, 3)}`)).toStartWith("5 error UNKNOWN_RECORD");
+  const short = await owner.error(`net show ${id.slice(0, 3)}`);
+  expect(short).toStartWith("5 error UNKNOWN_RECORD");
+  expect(short).toEndWith("try 4 characters of the id, or more\n");
+});
+
+test("a dnet goes by the name that net list shows, accepted or not; a drafted or closed one gives the name up to another", async () => {
+  const [owner, guest] = [newMachine(), newMachine()];
+  const path = machines.path("names");
+  await owner.ok("net create home");
+  await owner.ok(`member add home ${await guest.key("node")}`);
+  await owner.ok(`db export ${path}`);
+  await guest.ok(`db import ${path}`);
+  expect((await guest.json("net list")).dnets).toMatchObject([{ name: "home", isPending: true }]);
+  expect((await guest.json("net show home")).name).toBe("home");
+  expect(await guest.error("net forget home")).toContain(
+    "try its owner takes it out, by dnet member remove; without dnet accept it takes no part\n",
+  );
+  expect(await guest.ok("accept home")).toMatch(/^10\./);
+
+  const draft = await owner.json(`net create office --draft ${machines.path("office-draft")}`);
+  expect(await owner.error("net show office")).toBe(
+    `5 error RECORD_ABSENT: the records of ${draft.dnet} are not here yet\n` +
+      "try dnet db sync, with a replica that has them, or dnet db import; of a draft dnet db submit\n",
+  );
+  const first = await owner.ok("net create office");
+  expect((await owner.json("net show office")).dnet).toBe(first);
+  await owner.ok(`net forget ${draft.dnet}`);
+  await owner.ok("net close office");
+  expect((await owner.json("net close office")).steps).toEqual([]);
+  const second = await owner.ok("net create office");
+  expect((await owner.json("net show office")).dnet).toBe(second);
+  const cloud = await owner.ok("ovx create ovc cloud");
+  await owner.ok("ovx close cloud");
+  expect((await owner.json("ovx show cloud")).ovx).toBe(cloud);
+  expect((await owner.json("ovx create ovc cloud")).ovx).toBe((await owner.json("ovx show cloud")).ovx);
 });
 
 test("the policy is printed, replaced, checked, and kept when it is the same", async () => {
@@ -99,7 +133,15 @@ test("the policy is printed, replaced, checked, and kept when it is the same", a
   ]);
   expect((await owner.json(`net policy home ${path}`)).steps).toEqual([]);
   expect((await owner.json("net show home")).policy).toEqual({ ...wanted, rules: [], dns: {} });
-  expect(await owner.error("net policy home -", { stdin: '{"witnesses":99}' })).toStartWith("2 error POLICY_INVALID: ");
+  expect(await owner.error("net policy home -", { stdin: '{"witnesses":99}' })).toBe(
+    "9 error POLICY_INVALID: that is no policy: witnesses is 99; expected a whole number from 0 to 16\n" +
+      "try as dnet net policy prints it\n",
+  );
+  expect(await owner.error("net policy home -", { stdin: "{" })).toContain(
+    ": that is no policy: it is no JSON object\n",
+  );
+  const unknown = await owner.run("net policy home -", { stdin: '{"needConfirmaton":false}' });
+  expect(unknown.stderr).toContain("warning: this dnet does not know needConfirmaton; it is kept\n");
 });
 
 test("what is so already is done at no cost: transfer, close, detach, policy", async () => {
@@ -117,12 +159,14 @@ test("DN-45 DN-10 a dnet of two of three owners takes two signatures, gathered o
   const keys = await Promise.all([first, second, third].map((each) => each.key("owner", "c2pkh")));
   const create = `net create firm --public --owners ${keys.join(",")} --needed 2`;
   const alone = await first.error(create);
-  expect(alone).toStartWith("4 error NOT_OWNER: that takes 2 of ");
+  expect(alone).toStartWith("4 error UNSIGNED: that takes 2 of ");
+  expect(alone).toContain("; this machine's owner key is one of them\n");
   expect(alone).toContain(
     "try --draft FILE, then dnet db sign FILE where an owner's key is, and dnet db submit FILE\n",
   );
   const draft = machines.path("firm.json");
   const made = await first.json(`${create} --draft ${draft}`);
+  expect(made).toMatchObject({ owners: [...keys].sort(), needed: 2 });
   expect(made).toMatchObject({ draft, steps: [{ status: "draft" }, { status: "draft" }] });
   expect(statSync(draft).mode & 0o777).toBe(0o600);
   expect(await first.error(`${create} --draft ${draft}`)).toStartWith("9 error FILE_EXISTS: ");
@@ -136,7 +180,7 @@ test("DN-45 DN-10 a dnet of two of three owners takes two signatures, gathered o
     record: made.dnet,
     steps: [{}, { op: "OP_DNET_CREATE" }],
   });
-  expect(await other.run(`db submit ${draft}`)).toMatchObject({ exitCode: 0 });
+  expect(await other.run(`db submit ${draft}`)).toMatchObject({ exitCode: 0, stderr: "all of that is here already\n" });
   expect(await other.json(`net show ${made.dnet}`)).toMatchObject({
     name: "firm",
     needed: 2,
@@ -165,7 +209,18 @@ test("a draft that was tampered with is refused", async () => {
   await owner.ok(`net create home --public --draft ${path}`);
   const text = readFileSync(path, "utf8");
   writeFileSync(path, text.replace(/"script": "OP_DNET_CREATE (\w+) home/, '"script": "OP_DNET_CREATE $1 evil'));
-  expect(await owner.error(`db sign ${path}`)).toStartWith("1 error STEPS_MALFORMED: ");
+  expect(await owner.error(`db sign ${path}`)).toStartWith(
+    `9 error STEPS_MALFORMED: ${path}: these are no steps to sign: step 2 says `,
+  );
+});
+
+test("--wait final waits for what was so already, too: it may be so since a moment ago", async () => {
+  const owner = newMachine();
+  await owner.ok("net create home");
+  await owner.ok("member add home self");
+  const again = await owner.json("member add home self --wait final --timeout 1ms");
+  expect(again).toMatchObject({ schema: "dnet.member-add/1", steps: [] });
+  expect(await owner.error("member add home self --wait final --timeout 1ms")).toContain("error NOT_FINAL: ");
 });
 
 test("--wait final waits no longer than --timeout, and the result is printed whatever comes", async () => {

@@ -33,11 +33,16 @@ test("DN-08 DN-09 a cloud and a relay have a name, an id, addresses of every for
   );
   expect(await provider.error("ovx create cloud gamma")).toStartWith("2 error UNKNOWN_WORD: KIND is one of ovc, ovr");
   expect(await provider.error("ovx create ovr alpha")).toStartWith(
-    `2 error NAME_TAKEN: alpha is the name of a cloud or relay of these owners already: ${id}\n`,
+    `1 error NAME_TAKEN: alpha is the name of a cloud or relay of these owners already: ${id}\n`,
   );
   const drifted = await provider.json("ovx update alpha --address 192.0.2.9:1776");
   expect(drifted.addresses).toEqual(["192.0.2.9:1776"]);
   expect((await provider.json("ovx update alpha --address 192.0.2.9:1776")).steps).toEqual([]);
+  const effects = (await provider.json("db log alpha")).steps.map(({ effect }: { effect: string }) => effect);
+  expect(effects.slice(1)).toEqual([
+    `registers alpha: public cloud at ${addresses.join(", ")}, key ${alpha.key}`,
+    `makes it a public cloud at 192.0.2.9:1776, key ${alpha.key}`,
+  ]);
 });
 
 test("DN-13 DN-14 the list has the public ones; a private one is in its owner's alone, and serves all the same", async () => {

@@ -57,6 +57,14 @@ test("under --json an error is an object on stdout, wherever the flag stands", a
   expect((await dnet(["help", "--", "--json"])).stderr).toContain("UNKNOWN_TOPIC");
 });
 
+test("help says what an option is when it is not given", async () => {
+  const { stdout } = await dnet(["invite", "--help"]);
+  expect(stdout).toContain("or never; default 7d\n");
+  expect(stdout).toContain("how long to wait for that; default 60s\n");
+  const { options } = (await dnet(["invite", "--help", "--json"])).json() as { options: object[] };
+  expect(options).toContainEqual(expect.objectContaining({ name: "expires", default: "7d" }));
+});
+
 test("--help and -h print help on stdout everywhere, and say the same as dnet help", async () => {
   for (const path of [[], ["tunnel"], ["tunnel", "up"], ["version"], ["help"]]) {
     const { exitCode, stdout, stderr } = await dnet([...path, "--help"]);

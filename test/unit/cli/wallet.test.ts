@@ -54,6 +54,22 @@ test("a draft takes no passphrase, and signing it does", async () => {
   expect((await machine.json("net show home")).epoch).toBe(1);
 }, 20_000);
 
+test("where someone can type, a locked key is asked for once it is needed, and before a new passphrase", async () => {
+  const machine = newMachine();
+  await machine.ok("wallet passphrase", { stdin: "p" });
+  expect(await machine.run("net list", { typed: [] })).toMatchObject({ exitCode: 0 });
+  expect(await machine.run("net create a/b", { typed: [] })).toMatchObject({ exitCode: 2 });
+  expect((await machine.run("net create home", { typed: ["p"] })).stderr).toStartWith("passphrase: \n");
+  expect(await machine.error("net rekey home", { typed: ["q"] })).toContain("error WRONG_PASSPHRASE: ");
+  const draft = machines.path("typed.json");
+  await machine.ok(`net rekey home --draft ${draft}`, { typed: [] });
+  expect((await machine.run(`db sign ${draft}`, { typed: ["p"] })).stderr).toStartWith("passphrase: \n");
+  const change = await machine.run("wallet passphrase", { typed: ["p", "new", "new"] });
+  expect(change.stderr).toBe("passphrase: \nnew passphrase: \nthe same again: \nthe owner's key is locked\n");
+  expect(await machine.error("wallet passphrase --none", { typed: ["p"] })).toContain("error WRONG_PASSPHRASE: ");
+  expect((await machine.run("wallet passphrase --none", { typed: ["new"] })).exitCode).toBe(0);
+}, 20_000);
+
 test("export and import carry a key from one machine to another, and no key is overwritten", async () => {
   const [one, two] = [newMachine(), newMachine()];
   const path = machines.path("owner-copy.key");

@@ -1,5 +1,5 @@
 /** DNetDB's file, and processes that write to it and are killed. */
-import { Database } from "bun:sqlite";
+import { Database, type SQLiteError } from "bun:sqlite";
 import { afterEach, expect, test } from "bun:test";
 import {
   chmodSync,
@@ -17,7 +17,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openDnetDb } from "../../../src/io/dnetdb-file.ts";
+import { openDnetDb, refusalOf } from "../../../src/io/dnetdb-file.ts";
 import { encodeTransaction } from "../../../src/overlay/dnetdb/transaction.ts";
 import { stepsOf } from "../../support/dnetdb.ts";
 import { SeededRandom } from "../../support/random.ts";
@@ -128,4 +128,41 @@ test("a page that is overwritten is found when a small file is opened, and in a 
       opened.close();
     }
   }
+});
+
+test("processes that are the first at once make one store, and none of them takes it for damaged", async () => {
+  const program = join(import.meta.dir, "../../support/dnetdb-opener.ts");
+  for (let round = 0; round < 3; round++) {
+    const path = newFile();
+    const first = Array.from({ length: 4 }, () =>
+      Bun.spawn([process.execPath, program, path], { stdout: "pipe", stderr: "pipe" }),
+    );
+    const ids = await Promise.all(first.map((child) => new Response(child.stdout).text()));
+    const errors = await Promise.all(first.map((child) => new Response(child.stderr).text()));
+    expect(errors).toEqual(["", "", "", ""]);
+    expect(new Set(ids)).toHaveLength(1);
+  }
+});
+
+test("what SQLite says while a store is used, for a person", () => {
+  const path = newFile();
+  openDnetDb(path).close();
+  const codeOf = (sql: readonly string[], options: { readonly readonly?: true } = {}): string | undefined => {
+    const database = new Database(path, { readwrite: !options.readonly, ...options });
+    try {
+      for (const each of sql) database.run(each);
+      return "none";
+    } catch (error) {
+      return refusalOf(path, error as SQLiteError)?.code;
+    } finally {
+      database.close();
+    }
+  };
+  expect(codeOf(["CREATE TABLE x (y)"], { readonly: true })).toBe("STORE_DENIED");
+  expect(codeOf(["PRAGMA max_page_count = 1", "CREATE TABLE x AS SELECT zeroblob(100000)"])).toBe("STORE_IO");
+  const other = new Database(path);
+  other.run("BEGIN IMMEDIATE");
+  expect(codeOf(["BEGIN IMMEDIATE"])).toBe("STORE_BUSY");
+  other.close();
+  expect(codeOf(["SELECT nonsense"])).toBeUndefined();
 });

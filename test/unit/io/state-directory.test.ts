@@ -24,3 +24,7 @@ test("one that others can look into is refused", () => {
   chmodSync(openStateDirectory(join(folder, "open")).path, 0o755);
   expect(() => openStateDirectory(join(folder, "open"))).toThrow("is open to others (mode 755)");
 });
+
+test("an empty name is not the current directory", () => {
+  expect(() => openStateDirectory("")).toThrow(expect.objectContaining({ code: "STATE_DIRECTORY_UNNAMED" }));
+});

@@ -237,3 +237,30 @@ test("a random tree of steps, joins, attachments and clouds' own steps ends in o
     for (const each of rest) expect({ seed, states: each }).toEqual({ seed, states: one! });
   }
 }, 120_000);
+
+test("what breaks a rule in place of an early step costs no more than any other, however long the chain is", () => {
+  const [db, token] = [new Store(new Database(":memory:")), mint()];
+  const dnet = recordId(token.id);
+  const policy = (spent: Transaction, epoch: number | null = null) =>
+    step(spent, epoch ? { op: "OP_DNET_KEY", dnet, epoch } : { op: "OP_DNET_POLICY", dnet });
+  const chain = [step(token, { op: "OP_DNET_CREATE", dnet, name: "home" })];
+  for (const each of [token, ...chain]) tell(db, each);
+  const timeOf = (steps: readonly Transaction[], status: string) => {
+    const began = performance.now();
+    for (const each of steps) expect(tell(db, each)).toBe(status);
+    return (performance.now() - began) / steps.length;
+  };
+  for (let i = 0; i < 3_000; i++) chain.push(policy(chain.at(-1)!));
+  const plainMs = timeOf(chain.slice(1), "accepted");
+  // Each lower than what stands, so that it is tried: by epochs, of which the next would be 1.
+  const wrong = Array.from({ length: 40 }, (_, i) => i).flatMap((at) => {
+    const lower = [];
+    for (let epoch = 2; lower.length < 4 && epoch < 100; epoch++) {
+      const rival = policy(chain[at]!, epoch);
+      if (compareBytes(rival.id, chain[at + 1]!.id) < 0) lower.push(rival);
+    }
+    return lower;
+  });
+  expect(wrong.length).toBeGreaterThan(80);
+  expect(timeOf(wrong, "lost") / plainMs).toBeLessThan(15); // as many as the chain is long, where it is built anew for each
+});
