@@ -7,7 +7,7 @@ import { Progress } from "./progress.ts";
 export const dbExport = command({
   name: "export",
   summary: "Write records to a new file, for dnet db import on another machine",
-  details: `Without RECORD all that are here; of a dnet also what it has attached. ${DNET_HELP}\nThe file has no keys.`,
+  details: `Without RECORD all that are here; of a dnet also what it has attached. ${DNET_HELP}\nThe file has no keys. - is standard output.`,
   arguments: [
     { name: "FILE", complete: "file" },
     { name: "RECORD", isOptional: true, isRepeated: true },
@@ -16,6 +16,9 @@ export const dbExport = command({
   async run({ positionals: [path = "", ...words], values }, context) {
     const { formatId, inDnetDb } = await import("./dnetdb-run.ts");
     const { exportRecords } = await import("../io/record-file.ts");
+    const { optionConflict } = await import("./option-values.ts");
+    if (path === "-" && values.json)
+      throw optionConflict("the records themselves go to standard output", "a file, or no --json");
     await inDnetDb(values, context, (session) => {
       const { store } = session;
       const all = () => (["ovx", "dnet"] as const).flatMap((kind) => store.state.records(kind).map(({ id }) => id));
@@ -37,7 +40,7 @@ export const dbImport = command({
   name: "import",
   summary: "Take over records from a file of dnet db export",
   details:
-    "Each step is held against the rules, as one that comes from another replica; an invitation that waited for it is answered.",
+    "Each step is held against the rules, as one that comes from another replica; an invitation that waited for it is answered. - is standard input.",
   arguments: [{ name: "FILE", complete: "file" }],
   options: stateOptions,
   async run({ positionals: [path = ""], values }, context) {

@@ -29,25 +29,25 @@ export interface Imported {
   readonly refused: ReadonlyMap<string, number>;
 }
 
-/** Into a new file, mode 0600. Throws DnetError. `records`: clouds and relays before the dnets that they serve. */
+/** Into a new file, mode 0600, or with "-" to standard output. Throws DnetError. `records`: clouds and relays before the dnets that they serve. */
 export function exportRecords(store: Store, records: readonly Uint8Array[], path: string): Exported {
-  const fd = open(path, "wx");
+  const file = open(path, "wx");
   try {
-    let [transactions, bytes] = [0, writeAll(fd, MAGIC)];
+    let [transactions, bytes] = [0, writeAll(file, MAGIC)];
     for (const record of records) {
       const written = writeRecord(store, record);
       transactions += written.transactions;
-      bytes += writeAll(fd, written.chain) + writeAll(fd, written.rest);
+      bytes += writeAll(file, written.chain) + writeAll(file, written.rest);
     }
     return { transactions, bytes };
   } finally {
-    closeSync(fd);
+    file.close();
   }
 }
 
-/** `progress`: how many bytes were read so far. Throws DnetError for what is no such file; all but the last few thousand entries before that stay. */
+/** From a file, or with "-" from standard input. `progress`: how many bytes were read so far. Throws DnetError for what is no such file; all but the last few thousand entries before that stay. */
 export function importRecords(store: Store, now: number, path: string, progress: (bytes: number) => void): Imported {
-  const fd = open(path, "r");
+  const file = open(path, "r");
   const tally = { accepted: 0, known: 0, refused: new Map<string, number>() };
   const keep = (item: Item) => {
     const isStatement = item.kind === "statement";
@@ -57,10 +57,10 @@ export function importRecords(store: Store, now: number, path: string, progress:
     else if (!isStatement) tally[verdict.status === "known" ? "known" : "accepted"]++;
   };
   try {
-    if (Buffer.compare(read(fd, MAGIC.length), MAGIC) !== 0) throw broken(path, "is no file of dnet db export");
+    if (Buffer.compare(read(file, MAGIC.length), MAGIC) !== 0) throw broken(file.name, "is no file of dnet db export");
     let at = MAGIC.length;
     const items = readItems((length) => {
-      const bytes = read(fd, length);
+      const bytes = read(file, length);
       at += bytes.length;
       progress(at);
       return bytes;
@@ -72,7 +72,7 @@ export function importRecords(store: Store, now: number, path: string, progress:
         const next = items.next();
         if (!next.done) batch.push(next.value);
         else if (next.value) isMore = false;
-        else throw broken(path, `is damaged, or cut short, after ${at} bytes`);
+        else throw broken(file.name, `is damaged, or cut short, after ${at} bytes`);
       }
       const transactions = batch.flatMap((item) => (item.kind === "transaction" ? [item.bytes] : []));
       store.inBulk(transactions, () => {
@@ -83,27 +83,45 @@ export function importRecords(store: Store, now: number, path: string, progress:
     }
     return tally;
   } finally {
-    closeSync(fd);
+    file.close();
   }
 }
 
+interface OpenFile {
+  readonly fd: number;
+  /** As an error calls it. */
+  readonly name: string;
+  close(): void;
+}
+
 /** Fewer bytes at the end of the file. */
-function read(fd: number, length: number): Buffer {
+function read({ fd, name }: OpenFile, length: number): Buffer {
   const buffer = Buffer.alloc(length);
   let at = 0;
-  for (let got = -1; got !== 0 && at < length; at += got) got = readSync(fd, buffer, at, length - at, null);
+  try {
+    for (let got = -1; got !== 0 && at < length; at += got) got = readSync(fd, buffer, at, length - at, null);
+  } catch (cause) {
+    throw broken(name, `cannot be read: ${reasonOf(cause)}`, cause);
+  }
   return buffer.subarray(0, at);
 }
 
-function writeAll(fd: number, bytes: Uint8Array): number {
-  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at);
+function writeAll({ fd, name }: OpenFile, bytes: Uint8Array): number {
+  try {
+    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at);
+  } catch (cause) {
+    throw broken(name, `cannot be written: ${reasonOf(cause)}`, cause);
+  }
   return bytes.length;
 }
 
-function open(path: string, flags: "wx" | "r"): number {
+function open(path: string, flags: "wx" | "r"): OpenFile {
+  if (path === "-" && flags === "r") return { fd: 0, name: "standard input", close() {} };
+  if (path === "-") return { fd: 1, name: "standard output", close() {} };
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw broken(path, "is a directory");
   try {
-    return openSync(path, flags, 0o600);
+    const fd = openSync(path, flags, 0o600);
+    return { fd, name: path, close: () => closeSync(fd) };
   } catch (cause) {
     throw broken(path, `cannot be opened: ${reasonOf(cause)}`, cause);
   }

@@ -18,11 +18,11 @@ class Machine {
     this.#env = { ...process.env, DNET_STATE_DIR: join(folder, name) };
   }
 
-  run(line: string, stdin = "") {
+  run(line: string, stdin: string | Buffer = "") {
     const { exitCode, stdout, stderr } = Bun.spawnSync([DNET, ...line.split(" ")], {
       ...{ env: this.#env, stdin: Buffer.from(stdin), stdout: "pipe", stderr: "pipe" },
     });
-    return { exitCode, stdout: stdout.toString().trimEnd(), stderr: stderr.toString() };
+    return { exitCode, bytes: stdout, stdout: stdout.toString().trimEnd(), stderr: stderr.toString() };
   }
 
   ok(line: string, stdin = ""): string {
@@ -117,6 +117,16 @@ test("DN-45 by the executable an owner signs on a machine that has no record, an
   expect(desk.json("db log attic").steps.at(-1).op).toBe("OP_DNET_CREATE");
   writeFileSync(draft, "{}");
   expect(desk.run(`db submit ${draft}`).stderr).toStartWith("error STEPS_MALFORMED: ");
+});
+
+test("by the executable records go through a pipe", () => {
+  const [owner, other] = [new Machine("piper"), new Machine("piped")];
+  const id = owner.ok("net create loft");
+  const { bytes } = owner.run("db export -");
+  expect(other.run("db import -", bytes).stderr).toBe("2 steps accepted, 0 known before\n");
+  expect(other.json(`net show ${id}`).dnet).toBe(id);
+  expect(other.run("db import -", "hello").stderr).toStartWith("error BAD_RECORD_FILE: standard input is no file of ");
+  expect(owner.run("db export - --json").stderr).toContain("OPTION_CONFLICT");
 });
 
 /** The socket that it serves by. */
