@@ -126,7 +126,7 @@ test("by the executable records go through a pipe", () => {
   expect(other.run("db import -", bytes).stderr).toBe("2 steps accepted, 0 known before\n");
   expect(other.json(`net show ${id}`).dnet).toBe(id);
   expect(other.run("db import -", "hello").stderr).toStartWith("error BAD_RECORD_FILE: standard input is no file of ");
-  expect(owner.run("db export - --json").stderr).toContain("OPTION_CONFLICT");
+  expect(owner.run("db export - --json").stdout).toContain("OPTION_CONFLICT");
 });
 
 /** The socket that it serves by. */
