@@ -32,7 +32,7 @@ export interface TwoFaced {
   readonly said: readonly Transaction[];
 }
 
-/** Most follow one that was said lately; some break the rules. Clouds change their keys in several ways at once. */
+/** Most follow one that was said lately; some break the rules. Clouds change their keys, and whom they serve, in several ways at once. */
 export function twoFaced(chance: SeededRandom): TwoFaced {
   const clouds = Array.from({ length: 1 + chance.below(3) }, () => cloud(chance));
   const [alice, bob] = [anyKeyPair(chance), anyKeyPair(chance)];
@@ -78,11 +78,18 @@ export function twoFaced(chance: SeededRandom): TwoFaced {
     if (to) owners.set(next, to);
   }
   for (const { ovx, provider, keys, steps } of clouds) {
-    for (let i = 0; i < chance.below(4); i++) {
+    const ends = [steps[1]!];
+    for (let i = 0; i < chance.below(9); i++) {
       const pair = chance.chance(0.5) ? anyKeyPair(chance) : keys[0]!;
-      keys.push(pair);
       const by = { lock: lockOf(provider), signers: [provider], time: NOW + i };
-      said.push(step(steps[1]!, { op: "OP_OVX_UPDATE", ovx, key: pair.publicKey }, by));
+      const update = { op: "OP_OVX_UPDATE", ovx, key: pair.publicKey };
+      const authorise = { op: "OP_OVX_AUTH", ovx, dnet, expiresAt: null, quotaBytes: 1 + chance.below(3) };
+      const scripts = [update, authorise, authorise, { op: "OP_OVX_REVOKE", ovx, dnet }];
+      const script = chance.chance(0.05) ? { op: "OP_OVX_CLOSE", ovx } : chance.pick(scripts);
+      if (script === update) keys.push(pair);
+      const next = step(chance.pick(ends.slice(-3)), script, by);
+      said.push(next);
+      ends.push(next);
     }
   }
   return { clouds, dnet, said };

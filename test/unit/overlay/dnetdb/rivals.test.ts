@@ -43,13 +43,25 @@ function hearAll(chance: SeededRandom, words: readonly Word[], database: Databas
   return db;
 }
 
+/** What a record takes, its mint not counted. */
+function bytesIn(database: Database, record: Uint8Array): number {
+  const sizes = ["(SELECT * FROM transactions WHERE kind > 0)", "bodies", "statements"].map((table) =>
+    database.query(`SELECT IFNULL(SUM(LENGTH(bytes)), 0) AS bytes FROM ${table} WHERE record = ?`).get(record),
+  );
+  return sizes.reduce((sum: number, each) => sum + (each as { bytes: number }).bytes, 0);
+}
+
 /** What of those words stands and is kept, in stores that hear them in several orders. Each verifies. */
 function statesOf(chance: SeededRandom, words: readonly Word[], records: readonly Uint8Array[], count = 4) {
   return Array.from({ length: count }, () => {
     const database = new Database(":memory:");
     const db = hearAll(chance, words, database);
-    expect(verifyStore(database, new Database(":memory:"))).toEqual([]);
-    return records.map((record) => ({
+    const check = () => {
+      expect(verifyStore(database, new Database(":memory:"))).toEqual([]);
+      for (const record of records) expect(db.bytesOf(record)).toBe(bytesIn(database, record));
+    };
+    check();
+    const states = records.map((record) => ({
       head: { ...db.headOf(record)!, changed: 0 },
       stands: db.transactionsOf(record).map((bytes) => decodeTransaction(bytes)!.id.toHex()),
       lost: db.evidence(record).map(({ id }) => id.toHex()),
@@ -59,10 +71,14 @@ function statesOf(chance: SeededRandom, words: readonly Word[], records: readonl
         .sort(),
       slots: db.slots(record),
       attached: db.attached(record).map(({ ovx }) => ovx.toHex()),
+      authorised: db.authorised(record),
       final: db.transactionsOf(record).map((bytes) => db.witnesses.of(decodeTransaction(bytes)!.id).length),
       lock: db.view(record)!.lock,
       isForked: db.witnesses.fork(record) !== null,
     }));
+    db.collectBodies();
+    check();
+    return states;
   });
 }
 
