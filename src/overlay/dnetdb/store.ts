@@ -420,7 +420,6 @@ export class Store implements Facts {
     const why = judgeWord(transaction, this.output(input!)!, now, isVerified);
     if (why) return { status: "refused", id, why };
     const place = this.#places.placeOf(transaction);
-    const isOfStanding = this.#places.row(input!.transaction)!.stands === Standing.stands;
     const row = this.#orNone(() => {
       const room = isSpokenFor ? "free" : this.#rivals.makeRoom(place, id);
       if (!room) throw NO_ROOM;
@@ -428,7 +427,7 @@ export class Store implements Facts {
       this.state.hear(transaction);
       this.state.grow(place.record, bytes.length + (body ? this.#keepBody(place.record, bodyHash!, body) : 0));
       this.state.note(place.record, id, this.sequence);
-      if (isOfStanding) this.#rivals.settleNew(this.#places.row(id)!); // and else it cannot stand
+      this.#rivals.settleNew(this.#places.row(id)!);
       const row = this.#places.row(id);
       if (room === "made" && row?.stands === Standing.broken) {
         this.#wrong.set(id.toHex(), true);
