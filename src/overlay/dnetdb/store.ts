@@ -20,7 +20,7 @@ import { migrate } from "./schema.ts";
 import type { OpName } from "./script.ts";
 import { Sql } from "./sql.ts";
 import { type Authorisation, type RecordView, type SlotView, State } from "./state.ts";
-import { decodeTransaction, type OutputReference, type Transaction } from "./transaction.ts";
+import { decodeTransaction, type OutputReference, type Transaction, type UnknownTransaction } from "./transaction.ts";
 import { Waiting } from "./waiting.ts";
 import { type Block, decodeStatement, type Statement } from "./witness.ts";
 import { type StatementVerdict, Witnesses } from "./witnesses.ts";
@@ -119,8 +119,21 @@ export class Store implements Facts {
    */
   accept(now: number, bytes: Uint8Array, body: Uint8Array | null, transaction = decodeTransaction(bytes)): Verdict {
     if (!transaction) return { status: "refused", id: null, why: "MALFORMED" };
-    const { id } = transaction;
     const isVerified = !("version" in transaction) && this.#ahead.take(transaction);
+    // As a part of a step of the database that is going on its own savepoint would cost 12 µs more: SQLite keeps a copy of every page that it changes.
+    const work = () => this.#accept(now, transaction, bytes, body, isVerified);
+    return this.#sql.isInside ? work() : this.atomically(work);
+  }
+
+  /** In one step of the database: another process may say something else meanwhile. Whatever it throws ends the whole. */
+  #accept(
+    now: number,
+    transaction: Transaction | UnknownTransaction,
+    bytes: Uint8Array,
+    body: Uint8Array | null,
+    isVerified: boolean,
+  ): Verdict {
+    const { id } = transaction;
     const isKnown = this.#sql.has("SELECT 1 FROM transactions WHERE id = ?", id);
     if ("version" in transaction) return isKnown ? { status: "known", id } : this.#keepLater(id, bytes);
     const { bodyHash } = transaction;
@@ -133,13 +146,11 @@ export class Store implements Facts {
     if (why === "SPENT_INPUT") return this.#contend(now, transaction, bytes, body, isVerified);
     if (why === "UNKNOWN_INPUT") return this.#letWait(now, transaction, bytes, isVerified);
     if (why) return { status: "refused", id, why };
-    this.#within(() => {
-      const place = this.#places.placeOf(transaction);
-      this.#places.insert(transaction, bytes, place, Standing.stands);
-      this.state.hear(transaction);
-      const more = bytes.length + (body ? this.#keepBody(place.record, bodyHash!, body) : 0);
-      this.state.apply(transaction, body, place.height, this.sequence, more);
-    });
+    const place = this.#places.placeOf(transaction);
+    this.#places.insert(transaction, bytes, place, Standing.stands);
+    this.state.hear(transaction);
+    const more = bytes.length + (body ? this.#keepBody(place.record, bodyHash!, body) : 0);
+    this.state.apply(transaction, body, place.height, this.sequence, more);
     this.#newest = transaction;
     return { status: "accepted", id };
   }
@@ -168,7 +179,7 @@ export class Store implements Facts {
     const hash = sha256(body);
     const sql = `SELECT 1 FROM transactions WHERE id IN (${IN_USE}) AND body = ?2`;
     if (!this.#sql.has(sql, record, hash) || this.body(record, hash)) return false;
-    this.#keepBodyOf(record, hash, body);
+    this.atomically(() => this.state.grow(record, this.#keepBody(record, hash, body)));
     return true;
   }
 
@@ -372,15 +383,6 @@ export class Store implements Facts {
     return this.state.isAuthorised(ovx, dnet);
   }
 
-  /**
-   * As a part of a step of the database that is going on, or as one of its own: whatever it throws ends the whole. As a part
-   * that could be taken back alone it would cost 12 µs more, as SQLite keeps a copy of every page that it changes.
-   */
-  #within(work: () => void): void {
-    if (this.#sql.isInside) work();
-    else this.atomically(work);
-  }
-
   /** What it spends is not here. It may follow what waits. */
   #letWait(now: number, transaction: Transaction, bytes: Uint8Array, isVerified: boolean): Verdict {
     const { id, input } = transaction;
@@ -454,20 +456,14 @@ export class Store implements Facts {
 
   #keepLater(id: Uint8Array, bytes: Uint8Array): Verdict {
     if (this.#places.later() >= MAX_LATER) return { status: "refused", id, why: "TOO_MANY_LATER" };
-    this.atomically(() => this.#places.insertLater(id, bytes));
+    this.#places.insertLater(id, bytes);
     return { status: "kept", id };
   }
 
   /** Whoever told us of the step first did not have it. A creation may have waited for it to stand. */
   #keepLateBody({ record, stands }: Row, hash: Uint8Array, body: Uint8Array): void {
-    this.atomically(() => {
-      this.#keepBodyOf(record, hash, body);
-      if (stands === Standing.lost) this.#rivals.settle(record);
-    });
-  }
-
-  #keepBodyOf(record: Uint8Array, hash: Uint8Array, body: Uint8Array): void {
-    this.#within(() => this.state.grow(record, this.#keepBody(record, hash, body)));
+    this.state.grow(record, this.#keepBody(record, hash, body));
+    if (stands === Standing.lost) this.#rivals.settle(record);
   }
 
   /** Returns how many bytes more are kept. */
