@@ -95,19 +95,19 @@ export function twoFaced(chance: SeededRandom): TwoFaced {
   return { clouds, dnet, said };
 }
 
-/** By a cloud that says what it likes: a block with that transaction after `height` others. */
-export function lie(ovx: Uint8Array, keys: KeyPair, about: Transaction, height = 0): Uint8Array {
+/** By a cloud that says what it likes: a block with that transaction after `before` others. */
+export function lie(ovx: Uint8Array, keys: KeyPair, about: Transaction, before = 0, height = before): Uint8Array {
   const subtrees = (level: number, position: number): Uint8Array =>
     level > 0
       ? sha256(Uint8Array.of(1), subtrees(level - 1, 2 * position), subtrees(level - 1, 2 * position + 1))
-      : leafHash(position === height ? about.id : Uint8Array.of(position));
-  const size = height + 1;
+      : leafHash(position === before ? about.id : Uint8Array.of(position));
+  const size = before + 1;
   const fields = { ovx, height, previous: new Uint8Array(32), size, root: treeRoot(size, subtrees), time: NOW };
   const block = signBlock({ ...fields, key: keys.publicKey }, keys);
   return encodeStatement({
     block,
     transaction: about.id,
-    position: height,
-    path: inclusionPath(height, size, subtrees),
+    position: before,
+    path: inclusionPath(before, size, subtrees),
   });
 }

@@ -61,7 +61,7 @@ const MIGRATIONS: readonly string[] = [
     sequence INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (transaction_id, ovx)
   ) WITHOUT ROWID;
   CREATE INDEX statements_by_record ON statements (record, is_join, ovx);
-  -- Block headers of clouds: all of our own, the newest of others.
+  -- Block headers of clouds: all of our own, some of others.
   CREATE TABLE headers (ovx BLOB, height INTEGER, size INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (ovx, height)) WITHOUT ROWID;
   -- Two headers of one cloud that cannot both be.
   CREATE TABLE forked_clouds (ovx BLOB PRIMARY KEY, sequence INTEGER NOT NULL, bytes BLOB NOT NULL) WITHOUT ROWID;

@@ -23,7 +23,10 @@ import {
   type Statement,
 } from "./witness.ts";
 
-/** Of other clouds, the newest: enough to see one that says two things. */
+/**
+ * Of each other cloud: enough to see one that says two things. Full: that goes which is farthest from the one that came now, so that a
+ * block of some enormous height has the others forgotten no sooner than any.
+ */
 const MAX_HEADERS = 256;
 
 /** Each with what it means; the words are stable. */
@@ -231,9 +234,9 @@ export class Witnesses {
       return false;
     }
     this.#sql.run("INSERT OR IGNORE INTO headers VALUES (?, ?, ?, ?)", ovx, height, block.size, encodeBlock(block));
-    const sql = `DELETE FROM headers WHERE ovx = ? AND height <= (SELECT MAX(height) FROM headers WHERE ovx = ?) - ?
-      AND NOT EXISTS (SELECT 1 FROM sealed WHERE sealed.ovx = headers.ovx)`;
-    this.#sql.run(sql, ovx, ovx, MAX_HEADERS);
+    const tooFar = `DELETE FROM headers WHERE ovx = ?1 AND height IN (SELECT height FROM headers WHERE ovx = ?1
+      AND NOT EXISTS (SELECT 1 FROM sealed WHERE ovx = ?1) ORDER BY ABS(height - ?2) LIMIT -1 OFFSET ?3)`;
+    this.#sql.run(tooFar, ovx, height, MAX_HEADERS);
     return true;
   }
 

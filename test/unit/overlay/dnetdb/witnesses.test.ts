@@ -249,6 +249,26 @@ test("EV-57 what clouds say of a record counts as a part of it", () => {
   });
 });
 
+test("no block of an enormous height, and no number of them, has what a cloud says next forgotten", () => {
+  const one = cloud();
+  const { head, steps } = dnetWith([one]);
+  const say = (db: Store, about: Transaction, before: number, height = before) =>
+    hear(db, lie(one.ovx, one.keys, about, before, height));
+  for (const count of [1, 300]) {
+    const db = hearing(steps);
+    const enormous = () => {
+      for (let i = 0; i < count; i++) say(db, head, 20 + i, 2 ** 40 + 2 * i);
+    };
+    if (count === 1) say(db, head, 4);
+    enormous();
+    if (count > 1) say(db, head, 4);
+    say(db, head, 8);
+    expect(db.witnesses.fork(one.ovx)).toBeNull();
+    say(db, steps.at(-2)!, 4);
+    expect(db.witnesses.fork(one.ovx)).not.toBeNull();
+  }
+});
+
 test("a cloud whose last block came from elsewhere, or that has an older log than its blocks, signs nothing", () => {
   const one = cloud();
   const { dnet, head, steps } = dnetWith([one]);
