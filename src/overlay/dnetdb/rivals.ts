@@ -14,7 +14,7 @@ import type { Witnesses } from "./witnesses.ts";
  * Beside what stands in a record: that spend what stands, and that follow from these. Only its owner and the invited can write such. Full:
  * further ones are not kept.
  */
-export const MAX_LOSERS = 1_024;
+const MAX_LOSERS = 1_024;
 /**
  * That spend one output. Full: one that no cloud speaks for makes room, with all that follows from it: what cannot stand, and else the
  * highest id, which would be the last to stand.
@@ -30,18 +30,20 @@ export interface RivalParts {
 
 export class Rivals {
   readonly #parts: RivalParts;
-  readonly #maxLosers: number;
+  readonly #isBounded: boolean;
 
-  constructor(parts: RivalParts, maxLosers: number) {
+  /** `isBounded`: only so many are kept. */
+  constructor(parts: RivalParts, isBounded: boolean) {
     this.#parts = parts;
-    this.#maxLosers = maxLosers;
+    this.#isBounded = isBounded;
   }
 
   /** Whether one more may be kept there: there is room, or another has gone for it; null when it may not. */
   makeRoom(place: Place, id: Uint8Array): "free" | "made" | null {
     const { places } = this.#parts;
+    if (!this.#isBounded) return "free";
     const rivals = places.lostAt(place);
-    if (rivals.length < MAX_RIVALS) return places.countLost(place) < this.#maxLosers ? "free" : null;
+    if (rivals.length < MAX_RIVALS) return places.countLost(place) < MAX_LOSERS ? "free" : null;
     const lost = places.lost(place.record);
     const last = this.#lastOf(rivals, lost);
     if (!last || (last.stands !== Standing.broken && compareBytes(id, last.id) > 0)) return null;

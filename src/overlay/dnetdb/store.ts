@@ -14,7 +14,7 @@ import { MAX_BODY_BYTES } from "./contents.ts";
 import type { Lock } from "./lock.ts";
 import type { MemberReference, Slot } from "./operands.ts";
 import { Kind, Places, type Row, Standing } from "./places.ts";
-import { MAX_LOSERS, Rivals } from "./rivals.ts";
+import { Rivals } from "./rivals.ts";
 import { type Facts, judge, judgeWord, type KnownOutput, type RecordFacts, type Refusal, recordOf } from "./rules.ts";
 import { migrate } from "./schema.ts";
 import type { OpName } from "./script.ts";
@@ -80,14 +80,14 @@ export class Store implements Facts {
   #newest: Transaction | null = null;
 
   /**
-   * Makes the tables where there are none; `newId` names a store that is made now, `maxLosers` is for one that is built anew from another.
-   * Throws DnetError for one of a later version.
+   * Makes the tables where there are none; `newId` names a store that is made now. `isBounded` is false for one that is built anew from
+   * another: what clouds spoke for once may be more than is kept of what they never did. Throws DnetError for one of a later version.
    */
   constructor(
     database: Database,
     newId: Uint8Array = new Uint8Array(STORE_ID_BYTES),
     ahead: Ahead = NOTHING_AHEAD,
-    maxLosers = MAX_LOSERS,
+    isBounded = true,
   ) {
     this.#ahead = ahead;
     this.#sql = new Sql(database);
@@ -100,7 +100,7 @@ export class Store implements Facts {
     const { state, witnesses } = this;
     const body = (record: Uint8Array, hash: Uint8Array) => this.body(record, hash);
     const parts = { places: this.#places, state, witnesses, body };
-    this.#rivals = new Rivals(parts, maxLosers);
+    this.#rivals = new Rivals(parts, isBounded);
   }
 
   /** 16 bytes: other replicas know by it how far they have read this one. */

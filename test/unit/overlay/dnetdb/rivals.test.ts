@@ -234,6 +234,17 @@ test("what goes with another is not taken back twice", () => {
   }
 });
 
+test("what a cloud has spoken for is kept once it has no word any more, and verifies, however much it is", () => {
+  const { one, dnet, before, low } = parted(new SeededRandom(12));
+  const rivals = Array.from({ length: 14 }, (_, i) =>
+    step(before.at(-1)!, { op: "OP_DNET_POLICY", dnet }, { time: NOW + 5 + i }),
+  );
+  const said = rivals.map((each, i) => lie(one.ovx, one.keys[0]!, each, 2 * i));
+  const words = [...before, ...rivals.flatMap((each, i) => [each, said[i]!]), lie(one.ovx, one.keys[0]!, low), low];
+  const lowest = [low, ...rivals].sort((a, b) => compareBytes(a.id, b.id))[0]!;
+  expect(headAfter(dnet, [...words, lie(one.ovx, one.keys[0]!, low)])).toBe(lowest.id.toHex());
+});
+
 test("what breaks a rule is tried once, however often it is sent", () => {
   const token = mint();
   const dnet = recordId(token.id);
