@@ -21,7 +21,7 @@ const IDLE_MS = 10_000;
 export type VerifyingThread = Pick<Worker, "postMessage" | "terminate" | "on" | "unref">;
 
 export class VerifyAhead implements Ahead {
-  readonly #table = new VerifiedTable();
+  #table = new VerifiedTable();
   readonly #startThread: (shared: SharedArrayBuffer) => VerifyingThread | null;
   #worker: VerifyingThread | null = null;
   #idle: ReturnType<typeof setTimeout> | null = null;
@@ -82,8 +82,8 @@ export class VerifyAhead implements Ahead {
     this.end();
     if (this.#idle) clearTimeout(this.#idle);
     this.#worker?.terminate();
-    [this.#worker, this.#expected] = [null, 0];
-    this.#table.begun = this.#sent; // what it has not looked at, nobody will
+    [this.#worker, this.#expected, this.#sent] = [null, 0, 0];
+    this.#table = new VerifiedTable(); // it may still write to the other, where the next one must be alone
   }
 }
 
