@@ -2,6 +2,7 @@
  * DNetDB's replication over any ordered stream of bytes: a Unix socket to a process of this machine, a secret stream to another
  * one. Each message of `overlay/dnetdb/sync-messages.ts` is a frame.
  */
+import { SQLiteError } from "bun:sqlite";
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, Socket } from "node:net";
 import { monotonicMs } from "../../ffi/libc.ts";
@@ -22,7 +23,7 @@ const LAST_WORD_MS = 2_000;
 
 /** One peer. */
 export interface SyncLink {
-  /** Resolves once each has all that the other has told of. Rejects with DnetError when it is over before. */
+  /** Resolves once each has all that the other has told of. Rejects with DnetError when it is over before, or with what SQLite says. */
   readonly settled: Promise<void>;
   /** Why it is over: a sentence, or null when one of the two just hung up. */
   readonly closed: Promise<string | null>;
@@ -62,7 +63,10 @@ interface Link {
 export function replicate(store: Store, { onNews, ...options }: ReplicationOptions = {}): Replication {
   const replica = new Replica(store, options);
   const links = new Map<Sync, Link>();
-  const driven = drive<ReplicaOutput>(replica, (output) => hear(output));
+  // How far a peer was read is read again where there is no room to keep it.
+  const advance = (now: number) => void refusalIn(() => replica.advance(now));
+  const machine = { advance, deadline: () => replica.deadline(), drain: () => replica.drain() };
+  const driven = drive<ReplicaOutput>(machine, (output) => hear(output));
   const hear = (output: ReplicaOutput) => {
     if (output.type === "news") return onNews?.(output.news, output.from && (links.get(output.from)?.name ?? null));
     const link = links.get(output.peer);
@@ -95,10 +99,16 @@ export function replicate(store: Store, { onNews, ...options }: ReplicationOptio
     if (link.isOver) return;
     link.isOver = true;
     links.delete(link.peer);
-    driven.input(() => replica.disconnect(Date.now(), link.peer));
+    refusalIn(() => driven.input(() => replica.disconnect(Date.now(), link.peer)));
     link.closed.resolve(why);
     const sentence = why ?? `${link.name} hung up`;
     link.settled.reject(new DnetError("SYNC_ENDED", sentence, { failure: "unreachable" })); // after `settled` it changes nothing
+  };
+  /** What it brings cannot be kept, as on a full disk: it can call again. */
+  const letGo = (link: Link, refusal: SQLiteError) => {
+    link.settled.reject(refusal);
+    over(link, `${link.name} was let go, as the store cannot be written: ${refusal.message}`);
+    link.stream.destroy();
   };
   const listen = (link: Link, frames: FrameReader) => {
     const { stream, peer } = link;
@@ -106,7 +116,9 @@ export function replicate(store: Store, { onNews, ...options }: ReplicationOptio
       if (link.isOver) return;
       driven.input((now) => replica.heard(now, peer));
       for (const frame of frames.read(bytes)) {
-        if (!link.isOver) driven.input((now) => replica.receive(now, Date.now(), peer, frame));
+        if (link.isOver) return;
+        const refusal = refusalIn(() => driven.input((now) => replica.receive(now, Date.now(), peer, frame)));
+        if (refusal) letGo(link, refusal);
       }
       if (frames.isBroken && !link.isOver) drop(link, `${link.name} was dropped: its frame is too long, or empty`);
     });
@@ -162,6 +174,17 @@ export function replicate(store: Store, { onNews, ...options }: ReplicationOptio
       driven.stop();
     },
   };
+}
+
+/** Null when SQLite has done it all. */
+function refusalIn(work: () => void): SQLiteError | null {
+  try {
+    work();
+    return null;
+  } catch (error) {
+    if (error instanceof SQLiteError) return error;
+    throw error;
+  }
 }
 
 /** Everyone who can open the socket's path may read and write; that is its user alone. */

@@ -12,6 +12,7 @@ import { Store } from "../../../src/overlay/dnetdb/store.ts";
 import { cursorName } from "../../../src/overlay/dnetdb/sync-fetch.ts";
 import type { Interests } from "../../../src/overlay/dnetdb/sync-messages.ts";
 import { encodeSyncMessage } from "../../../src/overlay/dnetdb/sync-messages.ts";
+import { verifyStore } from "../../../src/overlay/dnetdb/verify.ts";
 import { SeededRandom } from "../../support/random.ts";
 import { Owner, type Signed } from "../../support/replicas.ts";
 import { until } from "../../support/until.ts";
@@ -152,6 +153,26 @@ test("how far a peer was read is in the file, and a process that starts again re
     file.close();
     say(a, [dnet.add()]);
   }
+});
+
+test("a peer that brings what there is no room for on the disk is let go, and calls again when there is", async () => {
+  const [a, path] = [replica(), newPath("dnetdb.sock")];
+  const database = new Database(":memory:");
+  const b = { store: new Store(database), shared: replicate(new Store(database)) };
+  running.push(b.shared);
+  const dnet = owner(6);
+  say(a, [...dnet.first, ...Array.from({ length: 300 }, () => dnet.add())]);
+  running.push(await listenUnix(path, (stream) => void attach(a, stream, "caller")));
+  const call = async () => attach(b, await connectUnix(path), "daemon");
+  const { page_count: pages } = database.query("PRAGMA page_count").get() as { readonly page_count: number };
+  database.run(`PRAGMA max_page_count = ${pages + 4}`);
+  const link = await call();
+  expect(await link.settled.catch((error) => error.code)).toBe("SQLITE_FULL");
+  expect(await link.closed).toContain("cannot be written");
+  expect(verifyStore(database, new Database(":memory:"))).toEqual([]);
+  database.run("PRAGMA max_page_count = 100000");
+  await (await call()).settled;
+  expect(b.store.headOf(dnet.record)?.head).toEqual(dnet.head.id);
 });
 
 test("to a peer that reads nothing no more than one frame is written after its stream is full", async () => {
