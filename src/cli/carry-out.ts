@@ -98,7 +98,9 @@ export function accept(
       const verdict = store.accept(now, encodeTransaction(transaction), body);
       if (verdict.status === "refused" || verdict.status === "lost") throw refused(note, verdict.why, now);
     }
-    // Before it is final here: a key that is kept and not yet given does no harm, one that is lost does.
+    // Before it is final here: a key that is kept and not yet given does no harm, one that is lost does. So the one before stays, too.
+    const before = list.find(record)?.networkKey;
+    if (networkKey && before && before.epoch < networkKey.epoch) list.addDraftKey(record, before);
     const changes = { ...listed, ...listedThen?.(), ...(networkKey && { networkKey }) };
     if (Object.keys(changes).length > 0) list.set(record, changes);
   });

@@ -40,6 +40,21 @@ test("a locked wallet signs with its passphrase alone, which comes from a file o
   expect(await machine.error("net rekey home --passphrase-file -")).toStartWith("9 error NO_PASSPHRASE: ");
 }, 20_000);
 
+test("who is stopped between a new network key and its step reads on by the one before, without a passphrase", async () => {
+  const [machine, phone] = [newMachine(), newMachine()];
+  await machine.ok("wallet passphrase", { stdin: "p" });
+  await machine.ok("net create home --passphrase-file -", { stdin: "p" });
+  await machine.ok(`member add home ${await phone.key("node")} --name phone --passphrase-file -`, { stdin: "p" });
+  const read = async () => (await machine.json("net show home")).members.map(({ name }: { name: string }) => name);
+  expect(await read()).toEqual(["phone"]);
+  const store = join(machine.state, "dnetdb.sqlite");
+  const before = readFileSync(store);
+  await machine.ok("net rekey home --passphrase-file -", { stdin: "p" });
+  expect(await read()).toEqual(["phone"]);
+  writeFileSync(store, before);
+  expect(await read()).toEqual(["phone"]);
+}, 20_000);
+
 test("a draft takes no passphrase, and signing it does", async () => {
   const machine = newMachine();
   const passphrase = machines.path("p");
