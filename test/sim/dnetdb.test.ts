@@ -472,6 +472,45 @@ test.each([1, 1_100])(
   20_000,
 );
 
+test("what breaks a rule in one branch parts no two replicas of which the one has another branch", () => {
+  const net = new Replicas();
+  const [home, fooled] = [net.add(), net.add()];
+  const [dnet, cloud, other] = [new Owner(41), new Cloud(42), new Owner(43)];
+  const common = [...cloud.first, ...dnet.first, dnet.attach(cloud.record)];
+  for (const at of [home, fooled]) net.submit(at, ...common);
+  const before = dnet.head;
+  const firsts = Array.from({ length: 8 }, () => {
+    dnet.head = before;
+    return dnet.policy(new Uint8Array(9));
+  }).sort((a, b) => compareBytes(a.id, b.id));
+  const [low, high] = [firsts[0]!, firsts.at(-1)!];
+  // What nobody would let stand: in a private dnet no key stands in clear.
+  dnet.head = low;
+  const invitations: Signed[] = [];
+  const wrong: Signed[] = [];
+  for (let i = 0; i < 5; i++) {
+    const place = { dnet: dnet.record, slot: { kind: "tag", tag: new Uint8Array(16).fill(i) } } as const;
+    const script = { op: "OP_DNET_INVITE", ...place, expiresAt: null } as const;
+    dnet.head = dnet.sign(dnet.head, script, new Uint8Array(9), { guest: dnet.keyPair });
+    invitations.push(dnet.head);
+    const join = { op: "OP_DNET_JOIN", ...place, member: { kind: "key", publicKey: dnet.keyPair.publicKey } } as const;
+    for (let at = 0; at < 8; at++) wrong.push(dnet.sign(dnet.head, join, new Uint8Array(9), { output: 1 }));
+  }
+  net.submit(home, high);
+  net.stores[home]!.seal(START, cloud.record, cloud.keyPair);
+  net.submit(home, low, ...invitations, ...wrong, ...other.first);
+  // What the cloud says of its branch comes after all that, as it is said anew of a further step.
+  dnet.head = high;
+  net.submit(home, dnet.add());
+  net.stores[home]!.seal(START, cloud.record, cloud.keyPair);
+  net.submit(fooled, low, ...invitations);
+  net.connect(home, fooled);
+  net.run(net.now + 60 * 60_000);
+  expect(net.outputs.filter(({ output }) => output.type === "dropped")).toEqual([]);
+  expect(net.stores[fooled]!.headOf(dnet.record)!.head).toEqual(dnet.head.id);
+  expect(net.state(fooled)).toBe(net.state(home));
+});
+
 test("a body too large to be sent unasked comes by request, over as many hops as there are", () => {
   const net = new Replicas();
   while (net.stores.length < 6) net.add();

@@ -20,7 +20,6 @@ export interface ContentionParts {
   readonly witnesses: Witnesses;
   readonly rivals: Rivals;
   readonly output: (reference: OutputReference) => KnownOutput | null;
-  readonly atomically: <Result>(work: () => Result) => Result;
 }
 
 /** A step as it was sent. */
@@ -46,26 +45,24 @@ export class Contention {
 
   /** What it spends is spent, or does not stand: it is kept beside, if its signer may say it, and may come to stand. */
   contend(now: number, { transaction, bytes, body, isVerified }: Sent, { isSpokenFor = false } = {}): Verdict {
-    const { places, rivals, changes, bodies, output, atomically } = this.#parts;
+    const { places, rivals, changes, bodies, output } = this.#parts;
     const { id, input, bodyHash } = transaction;
     const why = judgeWord(transaction, output(input!)!, now, isVerified);
     if (why) return { status: "refused", id, why };
     const place = places.placeOf(transaction);
     const parent = places.row(input!.transaction)!;
     const isBroken = parent.stands === Standing.stands && rivals.judge(transaction, body, parent) === "broken";
-    return atomically(() => {
-      if (!isSpokenFor && !rivals.makeRoom(place, id, isBroken)) {
-        this.#waiting.add(transaction, bytes);
-        return { status: "refused", id, why: "SPENT_INPUT" };
-      }
-      places.insert(transaction, bytes, place, isBroken ? Standing.broken : Standing.lost);
-      changes.hear(transaction);
-      changes.grow(place.record, bytes.length + (body ? bodies.put(place.record, bodyHash!, body) : 0));
-      changes.note(place.record, id, places.sequence);
-      if (parent.stands === Standing.stands) rivals.settleNew(places.row(id)!);
-      const isStanding = places.row(id)!.stands === Standing.stands;
-      return isStanding ? { status: "accepted", id } : { status: "lost", id, why: "SPENT_INPUT" };
-    });
+    if (!isSpokenFor && !rivals.makeRoom(place, id, isBroken)) {
+      this.#waiting.add(transaction, bytes);
+      return { status: "refused", id, why: "SPENT_INPUT" };
+    }
+    places.insert(transaction, bytes, place, isBroken ? Standing.broken : Standing.lost);
+    changes.hear(transaction);
+    changes.grow(place.record, bytes.length + (body ? bodies.put(place.record, bodyHash!, body) : 0));
+    changes.note(place.record, id, places.sequence);
+    rivals.settleNew(places.row(id)!);
+    const isStanding = places.row(id)?.stands === Standing.stands;
+    return isStanding ? { status: "accepted", id } : { status: "lost", id, why: "SPENT_INPUT" };
   }
 
   /** What it spends is not here. It may follow what waits. */

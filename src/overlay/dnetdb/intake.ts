@@ -5,7 +5,8 @@
 import { sameBytes } from "../../base/bytes.ts";
 import type { Admission } from "./admission.ts";
 import { recordId } from "./ids.ts";
-import { isCreation, recordOf } from "./rules.ts";
+import { isCreation, isOfMeaning, recordOf } from "./rules.ts";
+import type { OpName } from "./script.ts";
 import type { Store, StoreRefusal, Verdict } from "./store.ts";
 import type { Item } from "./sync-messages.ts";
 import type { News } from "./sync-serve.ts";
@@ -150,7 +151,7 @@ export class Intake {
     { transaction, body }: { transaction: Transaction | UnknownTransaction; body: Uint8Array | null },
     taken: Taken,
   ): void {
-    note(verdict, taken);
+    note(verdict, taken, "version" in transaction ? null : transaction.outputs[0]!.script.op);
     const { status, id } = verdict;
     if (status === "refused" || status === "known") return;
     taken.news.push({ record: record.slice(), transaction: id });
@@ -159,10 +160,13 @@ export class Intake {
   }
 }
 
-function note(verdict: Verdict | StatementVerdict, taken: Taken): void {
+/** `op`: of the step that it is about. */
+function note(verdict: Verdict | StatementVerdict, taken: Taken, op: OpName | null = null): void {
   if (verdict.status !== "refused") return;
-  if (EARLY.has(verdict.why)) taken.isEarly = true;
-  else if (FULL.has(verdict.why)) taken.isFull = true;
+  const { why } = verdict;
+  if (EARLY.has(why)) taken.isEarly = true;
+  // Beside another chain that is evidence, and an honest peer may have that one.
+  else if (FULL.has(why) || (op && isOfMeaning(why, op))) taken.isFull = true;
   else taken.refused++;
 }
 

@@ -84,11 +84,10 @@ export class Rivals {
    */
   settle(record: Uint8Array): void {
     const { places, witnesses } = this.#parts;
-    for (let isSettled = false; !isSettled; ) {
+    for (;;) {
       const lost = places.lost(record);
-      isSettled = lost.filter((row) => this.#mayRise(row, lost)).length === 0;
-      if (!isSettled) witnesses.prune(record);
-      else this.#dropWrong(record, lost);
+      if (lost.filter((row) => this.#mayRise(row, lost)).length > 0) witnesses.prune(record);
+      else if (!this.#dropWrong(record, lost)) return;
     }
   }
 
@@ -99,14 +98,19 @@ export class Rivals {
     this.settle(row.record);
   }
 
-  /** What breaks a rule is evidence beside what stands, and nothing where nothing else was said: there it would be refused. */
-  #dropWrong(record: Uint8Array, lost: readonly Row[]): void {
+  /**
+   * What breaks a rule is evidence beside what stands, and nothing where nothing else was said: there it would be refused. Whether any
+   * was dropped: what was said of it is no more said of what stands.
+   */
+  #dropWrong(record: Uint8Array, lost: readonly Row[]): boolean {
     const { places } = this.#parts;
-    for (const row of places.broken(record)) {
+    const alone = places.broken(record).filter((row) => {
       const parent = places.row(row.parent!);
-      const isAlone = parent?.stands === Standing.stands && !places.childOf(parent, row.kind === Kind.join ? 1 : 0);
-      if (isAlone) this.#drop(descendantsOf(row, lost));
-    }
+      return parent?.stands === Standing.stands && !places.childOf(parent, row.kind === Kind.join ? 1 : 0);
+    });
+    // At once: with what was heard in one of them others may come to stand.
+    if (alone.length > 0) this.#drop(alone.flatMap((row) => descendantsOf(row, lost)));
+    return alone.length > 0;
   }
 
   /** Whether it stands now. What breaks a rule where it would is not tried again: what comes before it is always the same. */

@@ -47,6 +47,18 @@ export const REFUSALS = {
 
 export type Refusal = keyof typeof REFUSALS;
 
+/** By what `judgeMeaning` refuses a step for good. */
+const MEANINGS: ReadonlySet<string> = new Set<Refusal>([
+  "WRONG_FORM",
+  "OUT_OF_RANGE",
+  "ADDRESS_TAKEN",
+  "ADDRESS_UNKNOWN",
+  "ATTACHED_TWICE",
+  "NOT_ATTACHED",
+  "NOT_AUTHORISED",
+  "WRONG_EPOCH",
+]);
+
 /** How far ahead of our clock a signer's may be. */
 export const MOST_AHEAD_MS = 2 * 3_600_000;
 
@@ -207,6 +219,14 @@ export function judgeMeaning(
     default:
       return null;
   }
+}
+
+/**
+ * Whether that refusal is of a step that whoever may take it has signed: elsewhere it may be kept as evidence. Of a join another address
+ * than its invitation's is seen before its signature.
+ */
+export function isOfMeaning(why: string, op: OpName): boolean {
+  return MEANINGS.has(why) && (op !== "OP_DNET_JOIN" || why !== "ADDRESS_UNKNOWN");
 }
 
 function judgeSignatures(transaction: Transaction, { needed, keyHashes }: Lock, isVerified: boolean): Refusal | null {

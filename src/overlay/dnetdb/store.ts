@@ -22,7 +22,7 @@ import type { OpName } from "./script.ts";
 import { Sql } from "./sql.ts";
 import { type Authorisation, type RecordView, type SlotView, State } from "./state.ts";
 import { StateChanges } from "./state-changes.ts";
-import { decodeTransaction, type OutputReference, type Transaction } from "./transaction.ts";
+import { decodeTransaction, type OutputReference, type Transaction, type UnknownTransaction } from "./transaction.ts";
 import { type Block, decodeStatement } from "./witness.ts";
 import { type StatementVerdict, Witnesses } from "./witnesses.ts";
 
@@ -103,7 +103,6 @@ export class Store implements Facts {
     this.#contention = new Contention({
       ...{ ...parts, bodies: this.#bodies, witnesses: this.witnesses, rivals: this.#rivals },
       output: (reference) => this.output(reference),
-      atomically: (work) => this.atomically(work),
     });
   }
 
@@ -123,8 +122,21 @@ export class Store implements Facts {
    */
   accept(now: number, bytes: Uint8Array, body: Uint8Array | null, transaction = decodeTransaction(bytes)): Verdict {
     if (!transaction) return { status: "refused", id: null, why: "MALFORMED" };
-    const { id } = transaction;
     const isVerified = !("version" in transaction) && this.#ahead.take(transaction);
+    // As a part of a step of the database that is going on its own savepoint would cost 12 µs more: SQLite keeps a copy of every page that it changes.
+    const work = () => this.#accept(now, transaction, bytes, body, isVerified);
+    return this.#sql.isInside ? work() : this.atomically(work);
+  }
+
+  /** In one step of the database: another process may say something else meanwhile. Whatever it throws ends the whole. */
+  #accept(
+    now: number,
+    transaction: Transaction | UnknownTransaction,
+    bytes: Uint8Array,
+    body: Uint8Array | null,
+    isVerified: boolean,
+  ): Verdict {
+    const { id } = transaction;
     const isKnown = this.#sql.has("SELECT 1 FROM transactions WHERE id = ?", id);
     if ("version" in transaction) return isKnown ? { status: "known", id } : this.#keepLater(id, bytes);
     const { bodyHash } = transaction;
@@ -137,13 +149,11 @@ export class Store implements Facts {
     if (why === "SPENT_INPUT") return this.#contention.contend(now, { transaction, bytes, body, isVerified });
     if (why === "UNKNOWN_INPUT") return this.#contention.letWait(now, { transaction, bytes, body, isVerified });
     if (why) return { status: "refused", id, why };
-    this.#within(() => {
-      const place = this.#places.placeOf(transaction);
-      this.#places.insert(transaction, bytes, place, Standing.stands);
-      this.#changes.hear(transaction);
-      const more = bytes.length + (body ? this.#bodies.put(place.record, bodyHash!, body) : 0);
-      this.#changes.apply(transaction, body, place.height, this.sequence, more);
-    });
+    const place = this.#places.placeOf(transaction);
+    this.#places.insert(transaction, bytes, place, Standing.stands);
+    this.#changes.hear(transaction);
+    const more = bytes.length + (body ? this.#bodies.put(place.record, bodyHash!, body) : 0);
+    this.#changes.apply(transaction, body, place.height, this.sequence, more);
     this.#newest = transaction;
     return { status: "accepted", id };
   }
@@ -170,7 +180,7 @@ export class Store implements Facts {
   acceptBody(record: Uint8Array, body: Uint8Array): boolean {
     const hash = sha256(body);
     if (!this.#bodies.isWanted(record, hash, body)) return false;
-    this.#within(() => this.#bodies.keep(record, hash, body));
+    this.atomically(() => this.#bodies.keep(record, hash, body));
     return true;
   }
 
@@ -362,27 +372,16 @@ export class Store implements Facts {
     return this.state.isAuthorised(ovx, dnet);
   }
 
-  /**
-   * As a part of a step of the database that is going on, or as one of its own: whatever it throws ends the whole. As a part
-   * that could be taken back alone it would cost 12 µs more, as SQLite keeps a copy of every page that it changes.
-   */
-  #within(work: () => void): void {
-    if (this.#sql.isInside) work();
-    else this.atomically(work);
-  }
-
   #keepLater(id: Uint8Array, bytes: Uint8Array): Verdict {
     if (this.#places.later() >= MAX_LATER) return { status: "refused", id, why: "TOO_MANY_LATER" };
-    this.atomically(() => this.#places.insertLater(id, bytes));
+    this.#places.insertLater(id, bytes);
     return { status: "kept", id };
   }
 
   /** Whoever told us of the step first did not have it. A creation may have waited for it to stand. */
   #keepLateBody({ record, stands }: Row, hash: Uint8Array, body: Uint8Array): void {
-    this.atomically(() => {
-      this.#bodies.keep(record, hash, body);
-      if (stands === Standing.lost) this.#rivals.settle(record);
-    });
+    this.#bodies.keep(record, hash, body);
+    if (stands === Standing.lost) this.#rivals.settle(record);
   }
 }
 

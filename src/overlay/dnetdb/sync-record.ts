@@ -70,7 +70,7 @@ export class RecordFetch {
         return this.#goOnWithSteps(answer);
       case "beside":
         if (answer.end === "more" && answer.next > this.#cursor && answer.items.length > 0) this.#cursor = answer.next;
-        else if (this.isFull && this.isEarly && !this.#isAgain) this.#goAgain();
+        else if (this.isFull && !this.#isAgain && !this.#isAlike) this.#goAgain();
         else this.#stage = "bodies";
         return true;
       case "bodies":
@@ -110,7 +110,15 @@ export class RecordFetch {
     return places;
   }
 
-  /** What a cloud speaks for may have gone for want of room before we heard of that. Now it waits, and comes in. */
+  get #isAlike(): boolean {
+    const ours = this.#store.headOf(this.head.record);
+    return ours !== null && sameBytes(ours.digest, this.head.digest);
+  }
+
+  /**
+   * What a cloud speaks for may have gone for want of room before we heard of that: now it waits, and comes in. What would have broken a rule
+   * may be beside the chain now.
+   */
   #goAgain(): void {
     [this.#isAgain, this.#stage, this.#after, this.#cursor] = [true, "far", null, this.#from];
   }
@@ -127,9 +135,8 @@ export class RecordFetch {
       this.#after = { height: next, id };
       return true;
     }
-    const ours = this.#store.headOf(this.head.record);
-    if (!ours) return false;
-    this.#stage = sameBytes(ours.digest, this.head.digest) ? "bodies" : "beside";
+    if (!this.#store.headOf(this.head.record)) return false;
+    this.#stage = this.#isAlike ? "bodies" : "beside";
     return true;
   }
 }

@@ -18,8 +18,12 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openDnetDb, refusalOf } from "../../../src/io/dnetdb-file.ts";
-import { encodeTransaction } from "../../../src/overlay/dnetdb/transaction.ts";
+import { recordId } from "../../../src/overlay/dnetdb/ids.ts";
+import { Store } from "../../../src/overlay/dnetdb/store.ts";
+import { encodeTransaction, type OutputReference } from "../../../src/overlay/dnetdb/transaction.ts";
+import { verifyStore } from "../../../src/overlay/dnetdb/verify.ts";
 import { stepsOf } from "../../support/dnetdb.ts";
+import { mint, step, tell } from "../../support/dnetdb-steps.ts";
 import { SeededRandom } from "../../support/random.ts";
 
 /** Of processes; 200 take a minute and a half. */
@@ -142,6 +146,30 @@ test("processes that are the first at once make one store, and none of them take
     expect(errors).toEqual(["", "", "", ""]);
     expect(new Set(ids)).toHaveLength(1);
   }
+});
+
+test("while one process judges a step, no other takes one that spends the same", () => {
+  const path = newFile();
+  openDnetDb(path).close();
+  const [mine, theirs] = [new Database(path), new Database(path)];
+  const other = new Store(theirs);
+  const token = mint();
+  const dnet = recordId(token.id);
+  const create = step(token, { op: "OP_DNET_CREATE", dnet, name: "home" });
+  const [policy, end] = [step(create, { op: "OP_DNET_POLICY", dnet }), step(create, { op: "OP_DNET_CLOSE", dnet })];
+  for (const each of [token, create]) tell(other, each);
+  /** Has looked at what the step spends. */
+  class Judging extends Store {
+    override output(reference: OutputReference) {
+      const known = super.output(reference);
+      expect(() => tell(other, end)).toThrow("locked");
+      return known;
+    }
+  }
+  expect(tell(new Judging(mine), policy)).toBe("accepted");
+  expect(["accepted", "lost"]).toContain(tell(other, end));
+  expect(verifyStore(mine, new Database(":memory:"))).toEqual([]);
+  for (const database of [mine, theirs]) database.close();
 });
 
 test("what SQLite says while a store is used, for a person", () => {

@@ -205,6 +205,35 @@ test("what a cloud has witnessed stands, also where more than is kept came befor
   }
 }, 20_000);
 
+/** Two clouds, the first of them attached, and after that two steps, the lower one first, and what breaks a rule after the other. */
+function parted(chance: SeededRandom) {
+  const [one, other] = [cloud(chance), cloud(chance)];
+  const token = mint();
+  const dnet = recordId(token.id);
+  const create = step(token, { op: "OP_DNET_CREATE", dnet, name: "home" });
+  const attach = step(create, { op: "OP_DNET_OVX", dnet, ovx: one.ovx });
+  const rivals = [1, 2].map((at) => step(attach, { op: "OP_DNET_POLICY", dnet }, { time: NOW + at }));
+  const [low, high] = rivals.sort((a, b) => compareBytes(a.id, b.id)) as [Transaction, Transaction];
+  const wrong = [7, 8].map((epoch) => step(high, { op: "OP_DNET_KEY", dnet, epoch }, { time: NOW + 2 }));
+  return { one, other, dnet, low, high, wrong, before: [...one.steps, ...other.steps, token, create, attach] };
+}
+
+test("what is said of nothing but a step that goes, as it breaks a rule, goes with it, and so does what stood by that", () => {
+  const { one, dnet, before, low, high, wrong } = parted(new SeededRandom(10));
+  const said = lie(one.ovx, one.keys[0]!, wrong[0]!);
+  expect(headAfter(dnet, [...before, low, high, wrong[0]!, said])).toBe(low.id.toHex());
+});
+
+test("what goes with another is not taken back twice", () => {
+  const { one, other, dnet, before, low, high, wrong } = parted(new SeededRandom(11));
+  for (const [first, second] of [wrong, wrong.toReversed()] as [Transaction, Transaction][]) {
+    // With the first goes what makes the other cloud one whose word is kept.
+    const attach = step(first, { op: "OP_DNET_OVX", dnet, ovx: other.ovx }, { time: NOW + 3 });
+    const said = [lie(other.ovx, other.keys[0]!, high), lie(one.ovx, one.keys[0]!, high)];
+    expect(headAfter(dnet, [...before, low, high, first, second, attach, ...said])).toBe(high.id.toHex());
+  }
+});
+
 test("a random tree of steps, joins, attachments and clouds' own steps ends in one state, whatever came first", () => {
   for (let seed = 0; seed < SEEDS; seed++) {
     const chance = new SeededRandom(9_000 + seed);
