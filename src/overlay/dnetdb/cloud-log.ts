@@ -25,11 +25,11 @@ export class CloudLog {
 
   /**
    * Adds what was accepted since the last block, and signs the next; null when there is nothing. Not a join whose invitation was over, and
-   * of two that spend the same only the one that was there first. Null also for a cloud that has no word any more. Throws DnetError when
-   * its last block is not of this log: signing another would take its word away.
+   * of two that spend the same only the one that was there first. Null also for a cloud that has no word any more, or none by that key.
+   * Throws DnetError when its last block is not of this log: signing another would take its word away.
    */
   seal(now: number, ovx: Uint8Array, keyPair: KeyPair): Block | null {
-    if (this.#witnesses.fork(ovx)) return null;
+    if (!this.#witnesses.hears(ovx, keyPair.publicKey)) return null;
     const from = this.#sql.get<{ sequence: number }>("SELECT sequence FROM sealed WHERE ovx = ?", ovx)?.sequence ?? 0;
     const sql = "SELECT * FROM transactions WHERE sequence > ? AND stands = 1 AND kind < 3 ORDER BY sequence";
     const rows = this.#sql.all<Row & { sequence: number }>(sql, from);

@@ -5,7 +5,7 @@
  */
 import { compareBytes } from "../../base/bytes.ts";
 import type { Reader } from "../../wire/reader.ts";
-import type { Writer } from "../../wire/writer.ts";
+import { Writer } from "../../wire/writer.ts";
 import { formatC2pkh, KEY_HASH_BYTES, parseC2pkh } from "./ids.ts";
 
 const ONE = 1;
@@ -36,6 +36,12 @@ export function writeLock(w: Writer, { needed, keyHashes }: Lock): void {
   if (keyHashes.length === 1) w.u8(ONE);
   else w.u8(SEVERAL).u8(needed).u8(keyHashes.length);
   for (const hash of keyHashes) w.fixed(hash);
+}
+
+export function lockBytes(lock: Lock): Uint8Array {
+  const w = new Writer();
+  writeLock(w, lock);
+  return w.finish();
 }
 
 /** Null for what is no lock, or not in its one form. */

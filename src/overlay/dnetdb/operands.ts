@@ -12,8 +12,8 @@
  */
 import { formatIp, parseIp } from "../../base/ip.ts";
 import { formatPublicKey, PUBLIC_KEY_BYTES, parsePublicKey } from "../../base/public-key.ts";
-import type { Reader } from "../../wire/reader.ts";
-import type { Writer } from "../../wire/writer.ts";
+import { Reader } from "../../wire/reader.ts";
+import { Writer } from "../../wire/writer.ts";
 import { formatId, ID_BYTES, parseId } from "./ids.ts";
 
 export const TAG_BYTES = 16;
@@ -178,4 +178,16 @@ function parseTag(text: string): Uint8Array | null {
 function parseDecimal(text: string, most: number): number | undefined {
   const value = /^(0|[1-9]\d{0,15})$/.test(text) ? Number(text) : Number.NaN;
   return value <= most ? value : undefined;
+}
+
+/** In binary, as scripts have it. */
+export function operandBytes(kind: "slot" | "member", value: Slot | MemberReference): Uint8Array {
+  const w = new Writer();
+  OPERANDS[kind].write(w, value as never);
+  return w.finish();
+}
+
+/** Of bytes that `operandBytes` made. */
+export function operandOf<Kind extends "slot" | "member">(kind: Kind, bytes: Uint8Array): OperandValue<Kind> {
+  return OPERANDS[kind].read(new Reader(bytes)) as OperandValue<Kind>;
 }

@@ -7,6 +7,7 @@ import { compareBytes } from "../../base/bytes.ts";
 import { Kind, type Place, type Places, type Row, Standing } from "./places.ts";
 import { judgeMeaning } from "./rules.ts";
 import type { State } from "./state.ts";
+import type { StateChanges } from "./state-changes.ts";
 import { decodeTransaction, type Transaction } from "./transaction.ts";
 import type { Witnesses } from "./witnesses.ts";
 
@@ -24,6 +25,7 @@ const MAX_RIVALS = 8;
 export interface RivalParts {
   readonly places: Places;
   readonly state: State;
+  readonly changes: StateChanges;
   readonly witnesses: Witnesses;
   readonly body: (record: Uint8Array, hash: Uint8Array) => Uint8Array | null;
 }
@@ -38,17 +40,27 @@ export class Rivals {
     this.#isBounded = isBounded;
   }
 
-  /** Whether one more may be kept there: there is room, or another has gone for it; null when it may not. */
-  makeRoom(place: Place, id: Uint8Array): "free" | "made" | null {
+  /** Whether one more may be kept there, for which another may have gone. One that is broken takes no other's place. */
+  makeRoom(place: Place, id: Uint8Array, isBroken: boolean): boolean {
     const { places } = this.#parts;
-    if (!this.#isBounded) return "free";
+    if (!this.#isBounded) return true;
     const rivals = places.lostAt(place);
-    if (rivals.length < MAX_RIVALS) return places.countLost(place) < MAX_LOSERS ? "free" : null;
+    if (rivals.length < MAX_RIVALS) return places.countLost(place) < MAX_LOSERS;
     const lost = places.lost(place.record);
-    const last = this.#lastOf(rivals, lost);
-    if (!last || (last.stands !== Standing.broken && compareBytes(id, last.id) > 0)) return null;
+    const last = isBroken ? null : this.#lastOf(rivals, lost);
+    if (!last || (last.stands !== Standing.broken && compareBytes(id, last.id) > 0)) return false;
     this.#drop(descendantsOf(last, lost));
-    return "made";
+    return true;
+  }
+
+  /**
+   * What it would be where it would stand, which is after `parent`: what comes before it is the same wherever it is heard. Its form, its
+   * time and its signatures were looked at when it came.
+   */
+  judge(transaction: Transaction, body: Uint8Array | null, parent: Row): "right" | "broken" | "bodiless" {
+    const why = judgeMeaning(transaction, body, this.#parts.state.factsAt(parent.height));
+    if (why === null) return "right";
+    return why === "NO_BODY" ? "bodiless" : "broken";
   }
 
   /** One has come in there for which there was no room, as a cloud spoke for it: another goes. */
@@ -106,17 +118,16 @@ export class Rivals {
   /** Whether it stands now. What breaks a rule where it would is not tried again: what comes before it is always the same. */
   #mayRise(row: Row, lost: readonly Row[]): boolean {
     if (row.stands === Standing.broken) return false;
-    const { places, state } = this.#parts;
+    const { places } = this.#parts;
     const parent = places.row(row.parent!);
     if (parent?.stands !== Standing.stands) return false;
     const rival = places.childOf(parent, row.kind === Kind.join ? 1 : 0);
     if (rival && !this.#outranks(row, rival, lost)) return false;
     const { transaction, body } = this.#read(row);
-    // Its form, its time and its signatures were looked at when it came.
-    const why = judgeMeaning(transaction, body, state.factsAt(parent.height));
-    if (why === null) this.#raise(row, { parent, rival, transaction, body });
-    else if (why !== "NO_BODY") places.passOver(row); // which may come yet
-    return why === null;
+    const judgement = this.judge(transaction, body, parent);
+    if (judgement === "broken") places.passOver(row);
+    if (judgement === "right") this.#raise(row, { parent, rival, transaction, body });
+    return judgement === "right";
   }
 
   #outranks(row: Row, rival: Row, lost: readonly Row[]): boolean {
@@ -138,34 +149,34 @@ export class Rivals {
 
   /** In the place of the other, and of all that came after that one. */
   #raise(row: Row, { parent, rival, transaction, body }: Rise): void {
-    const { places, state } = this.#parts;
+    const { places, changes } = this.#parts;
     const { record, height } = row;
     if (rival && row.kind === Kind.join) places.set(rival, Standing.lost);
     else if (rival) this.#takeBack(record, parent);
     const sequence = places.set(row, Standing.stands);
-    state.note(record, row.id, sequence); // no more as a loser
-    state.apply(transaction, body, height, sequence);
+    changes.note(record, row.id, sequence); // no more as a loser
+    changes.apply(transaction, body, height, sequence);
   }
 
   /** What stands after that one has lost. Joins are known as such either way. */
   #takeBack(record: Uint8Array, { height, bytes }: Row): void {
-    const { places, state } = this.#parts;
+    const { places, changes } = this.#parts;
     for (const row of places.standing(record, height + 1)) {
       const sequence = places.set(row, Standing.lost);
-      if (row.kind === Kind.step) state.note(record, row.id, sequence);
+      if (row.kind === Kind.step) changes.note(record, row.id, sequence);
     }
-    state.takeBack(record, height, decodeTransaction(bytes) as Transaction);
+    changes.takeBack(record, height, decodeTransaction(bytes) as Transaction);
   }
 
   #drop(branch: readonly Row[]): void {
-    const { places, state, witnesses } = this.#parts;
+    const { places, state, changes, witnesses } = this.#parts;
     const isHeard = branch.some(({ record, id }) => state.isHeard(record, id));
     for (const row of branch) {
       witnesses.forget(row);
       places.delete(row);
-      state.unhear(row.record, row.id);
-      state.note(row.record, row.id, places.next());
-      state.grow(row.record, -row.bytes.length);
+      changes.unhear(row.record, row.id);
+      changes.note(row.record, row.id, places.next());
+      changes.grow(row.record, -row.bytes.length);
     }
     if (isHeard) witnesses.dropUnknown(branch[0]!.record);
   }

@@ -1,28 +1,29 @@
 /**
  * What a replica keeps, in SQLite: every transaction that it accepted, and what follows from them. One is accepted in one step of the
  * database, or not at all; what it is held against is `rules.ts`, what follows `state.ts`, the tables `schema.ts`.
- * What becomes of two that spend the same is `rivals.ts`.
+ * What becomes of two that spend the same is `contention.ts`.
  */
 import type { Database } from "bun:sqlite";
-import { BoundedMap } from "../../base/bounded-map.ts";
 import { sameBytes } from "../../base/bytes.ts";
 import type { KeyPair } from "../../crypto/ed25519.ts";
 import { sha256 } from "../../crypto/sha256.ts";
 import { type Ahead, NOTHING_AHEAD } from "./ahead.ts";
+import { Bodies } from "./bodies.ts";
 import { CloudLog } from "./cloud-log.ts";
+import { Contention } from "./contention.ts";
 import { MAX_BODY_BYTES } from "./contents.ts";
 import type { Lock } from "./lock.ts";
 import type { MemberReference, Slot } from "./operands.ts";
 import { Kind, Places, type Row, Standing } from "./places.ts";
 import { Rivals } from "./rivals.ts";
-import { type Facts, judge, judgeWord, type KnownOutput, type RecordFacts, type Refusal, recordOf } from "./rules.ts";
+import { type Facts, judge, type KnownOutput, type RecordFacts, type Refusal } from "./rules.ts";
 import { migrate } from "./schema.ts";
 import type { OpName } from "./script.ts";
 import { Sql } from "./sql.ts";
 import { type Authorisation, type RecordView, type SlotView, State } from "./state.ts";
+import { StateChanges } from "./state-changes.ts";
 import { decodeTransaction, type OutputReference, type Transaction, type UnknownTransaction } from "./transaction.ts";
-import { Waiting } from "./waiting.ts";
-import { type Block, decodeStatement, type Statement } from "./witness.ts";
+import { type Block, decodeStatement } from "./witness.ts";
 import { type StatementVerdict, Witnesses } from "./witnesses.ts";
 
 /** Transactions of later versions: anyone can write them, for nothing. Full: further ones are refused. */
@@ -67,15 +68,12 @@ export class Store implements Facts {
   /** Of a cloud that this machine is. */
   readonly log: CloudLog;
   readonly #sql: Sql;
+  readonly #changes: StateChanges;
+  readonly #bodies: Bodies;
   readonly #places: Places;
   readonly #rivals: Rivals;
   readonly #ahead: Ahead;
-  readonly #waiting = new Waiting();
-  /**
-   * What breaks a rule, and was not kept as evidence for want of room: to see that may take as long as the chain is, and anyone can send it
-   * again.
-   */
-  readonly #wrong = new BoundedMap<string, true>(MAX_WRONG);
+  readonly #contention: Contention;
   /** That was accepted: an owner's next step spends it, and is held against it without decoding it again (3 of 90 µs). */
   #newest: Transaction | null = null;
 
@@ -93,14 +91,19 @@ export class Store implements Facts {
     this.#sql = new Sql(database);
     migrate(database, this.#sql, newId);
     this.state = new State(this.#sql);
+    this.#changes = new StateChanges(this.#sql, this.state);
+    this.#bodies = new Bodies(this.#sql, this.#changes);
     this.#places = new Places(this.#sql);
-    const next = () => this.#places.next();
-    this.witnesses = new Witnesses(this.#sql, this.state, next, (record) => this.#rivals.settle(record));
+    const parts = { sql: this.#sql, state: this.state, changes: this.#changes, places: this.#places };
+    const settle = (record: Uint8Array) => this.#rivals.settle(record);
+    this.witnesses = new Witnesses({ ...parts, next: () => this.#places.next(), settle });
     this.log = new CloudLog(this.#sql, this.witnesses);
-    const { state, witnesses } = this;
     const body = (record: Uint8Array, hash: Uint8Array) => this.body(record, hash);
-    const parts = { places: this.#places, state, witnesses, body };
-    this.#rivals = new Rivals(parts, isBounded);
+    this.#rivals = new Rivals({ ...parts, witnesses: this.witnesses, body }, isBounded);
+    this.#contention = new Contention({
+      ...{ ...parts, bodies: this.#bodies, witnesses: this.witnesses, rivals: this.#rivals },
+      output: (reference) => this.output(reference),
+    });
   }
 
   /** 16 bytes: other replicas know by it how far they have read this one. */
@@ -143,14 +146,14 @@ export class Store implements Facts {
       return { status: "known", id };
     }
     const why = isBody ? judge(transaction, body, this, now, isVerified) : "WRONG_HASH";
-    if (why === "SPENT_INPUT") return this.#contend(now, transaction, bytes, body, isVerified);
-    if (why === "UNKNOWN_INPUT") return this.#letWait(now, transaction, bytes, isVerified);
+    if (why === "SPENT_INPUT") return this.#contention.contend(now, { transaction, bytes, body, isVerified });
+    if (why === "UNKNOWN_INPUT") return this.#contention.letWait(now, { transaction, bytes, body, isVerified });
     if (why) return { status: "refused", id, why };
     const place = this.#places.placeOf(transaction);
     this.#places.insert(transaction, bytes, place, Standing.stands);
-    this.state.hear(transaction);
-    const more = bytes.length + (body ? this.#keepBody(place.record, bodyHash!, body) : 0);
-    this.state.apply(transaction, body, place.height, this.sequence, more);
+    this.#changes.hear(transaction);
+    const more = bytes.length + (body ? this.#bodies.put(place.record, bodyHash!, body) : 0);
+    this.#changes.apply(transaction, body, place.height, this.sequence, more);
     this.#newest = transaction;
     return { status: "accepted", id };
   }
@@ -160,7 +163,7 @@ export class Store implements Facts {
     return this.atomically(() => {
       const verdict = this.witnesses.accept(now, bytes);
       const isUnknown = verdict.status === "refused" && verdict.why === "UNKNOWN_TRANSACTION";
-      const first = isUnknown ? this.#letIn(now, decodeStatement(bytes)!) : null;
+      const first = isUnknown ? this.#contention.letIn(now, decodeStatement(bytes)!) : null;
       if (!first) return verdict;
       const again = this.witnesses.accept(now, bytes);
       this.#rivals.trim(first);
@@ -175,11 +178,9 @@ export class Store implements Facts {
 
   /** A body that says what is so now in that record, and was not here. */
   acceptBody(record: Uint8Array, body: Uint8Array): boolean {
-    if (body.length > MAX_BODY_BYTES) return false;
     const hash = sha256(body);
-    const sql = `SELECT 1 FROM transactions WHERE id IN (${IN_USE}) AND body = ?2`;
-    if (!this.#sql.has(sql, record, hash) || this.body(record, hash)) return false;
-    this.atomically(() => this.state.grow(record, this.#keepBody(record, hash, body)));
+    if (!this.#bodies.isWanted(record, hash, body)) return false;
+    this.atomically(() => this.#bodies.keep(record, hash, body));
     return true;
   }
 
@@ -218,12 +219,11 @@ export class Store implements Facts {
 
   /** Or it waits for a cloud to speak for it. */
   isHere(id: Uint8Array): boolean {
-    return this.transaction(id) !== null || this.#waiting.has(id);
+    return this.transaction(id) !== null || this.#contention.isWaiting(id);
   }
 
   body(record: Uint8Array, hash: Uint8Array): Uint8Array | null {
-    const sql = "SELECT bytes FROM bodies WHERE record = ? AND hash = ?";
-    return this.#sql.get<{ bytes: Uint8Array }>(sql, record, hash)?.bytes ?? null;
+    return this.#bodies.get(record, hash);
   }
 
   /** In the record's order: its mint, then each step, and right after an invitation whoever joined by it. */
@@ -262,23 +262,12 @@ export class Store implements Facts {
 
   /** Hashes of bodies that say what is so now, and are not here. */
   missingBodies(record: Uint8Array, limit: number): Uint8Array[] {
-    const sql = `SELECT body FROM transactions WHERE id IN (${IN_USE}) AND body IS NOT NULL AND NOT EXISTS (SELECT 1 FROM bodies WHERE bodies.record = transactions.record AND hash = body) LIMIT ?2`;
-    return this.#sql.all<{ body: Uint8Array }>(sql, record, limit).map(({ body }) => body);
+    return this.#bodies.missing(record, limit);
   }
 
   /** Drops the bodies that say nothing of what is so now, and returns how many: the chain still verifies, its past can no more be read. */
   collectBodies(): number {
-    return this.atomically(() => {
-      const isUnused = `(record, hash) NOT IN (SELECT record, body FROM transactions WHERE body IS NOT NULL AND id IN (
-        SELECT set_by FROM slots WHERE until IS NULL UNION SELECT invitation FROM slots WHERE until IS NULL
-        UNION SELECT set_by FROM attachments WHERE until IS NULL UNION SELECT set_by FROM settings WHERE until IS NULL))`;
-      const unused = this.#sql.all<{ record: Uint8Array; count: number; bytes: number }>(
-        `SELECT record, COUNT(*) AS count, SUM(LENGTH(bytes)) AS bytes FROM bodies WHERE ${isUnused} GROUP BY record`,
-      );
-      this.#sql.run(`DELETE FROM bodies WHERE ${isUnused}`);
-      for (const { record, bytes } of unused) this.state.grow(record, -bytes);
-      return unused.reduce((sum, { count }) => sum + count, 0);
-    });
+    return this.atomically(() => this.#bodies.collect());
   }
 
   /** What is kept of what clouds said about a record, from that place of the log on. */
@@ -383,77 +372,6 @@ export class Store implements Facts {
     return this.state.isAuthorised(ovx, dnet);
   }
 
-  /** What it spends is not here. It may follow what waits. */
-  #letWait(now: number, transaction: Transaction, bytes: Uint8Array, isVerified: boolean): Verdict {
-    const { id, input } = transaction;
-    const spent = this.#waiting.output(input!);
-    const why = spent && judgeWord(transaction, spent, now, isVerified);
-    if (!spent || why) return { status: "refused", id, why: why ?? "UNKNOWN_INPUT" };
-    this.#waiting.add(transaction, bytes);
-    return { status: "refused", id, why: "SPENT_INPUT" };
-  }
-
-  /** A cloud speaks for what waits: it and what it follows come in. Returns the first of them; null when none has. */
-  #letIn(now: number, { block: { ovx }, transaction }: Statement): Row | null {
-    const branch = this.#waiting.branchOf(transaction);
-    const record = branch[0] && recordOf(branch[0].transaction.outputs[0]!.script);
-    if (!record || !this.witnesses.isWitness(ovx, record) || this.witnesses.fork(ovx)) return null;
-    for (const each of branch) {
-      const { id, input } = each.transaction;
-      this.#waiting.delete(id);
-      // What it spends may have gone meanwhile.
-      if (this.transaction(id) || !this.output(input!)) continue;
-      this.#contend(now, each.transaction, each.bytes, null, true, { isSpokenFor: true }); // its signatures were looked at when it came
-    }
-    return this.#places.row(branch[0]!.transaction.id);
-  }
-
-  /** What it spends is spent, or does not stand: it is kept beside, if its signer may say it, and may come to stand. */
-  #contend(
-    now: number,
-    transaction: Transaction,
-    bytes: Uint8Array,
-    body: Uint8Array | null,
-    isVerified: boolean,
-    { isSpokenFor = false } = {},
-  ): Verdict {
-    const { id, input, bodyHash } = transaction;
-    if (this.#wrong.has(id.toHex())) return { status: "refused", id, why: "SPENT_INPUT" };
-    const why = judgeWord(transaction, this.output(input!)!, now, isVerified);
-    if (why) return { status: "refused", id, why };
-    const place = this.#places.placeOf(transaction);
-    const row = this.#orNone(() => {
-      const room = isSpokenFor ? "free" : this.#rivals.makeRoom(place, id);
-      if (!room) throw NO_ROOM;
-      this.#places.insert(transaction, bytes, place, Standing.lost);
-      this.state.hear(transaction);
-      this.state.grow(place.record, bytes.length + (body ? this.#keepBody(place.record, bodyHash!, body) : 0));
-      this.state.note(place.record, id, this.sequence);
-      this.#rivals.settleNew(this.#places.row(id)!);
-      const row = this.#places.row(id);
-      if (room === "made" && row?.stands === Standing.broken) {
-        this.#wrong.set(id.toHex(), true);
-        throw NO_ROOM;
-      }
-      return row;
-    });
-    if (!row) {
-      this.#waiting.add(transaction, bytes);
-      return { status: "refused", id, why: "SPENT_INPUT" };
-    }
-    return row.stands === Standing.stands ? { status: "accepted", id } : { status: "lost", id, why: "SPENT_INPUT" };
-  }
-
-  /** Null, and nothing has changed, when there was no room. */
-  #orNone<Result>(work: () => Result): Result | null {
-    try {
-      return this.atomically(work);
-    } catch (error) {
-      if (error !== NO_ROOM) throw error;
-      return null;
-    }
-  }
-
   #keepLater(id: Uint8Array, bytes: Uint8Array): Verdict {
     if (this.#places.later() >= MAX_LATER) return { status: "refused", id, why: "TOO_MANY_LATER" };
     this.#places.insertLater(id, bytes);
@@ -462,24 +380,13 @@ export class Store implements Facts {
 
   /** Whoever told us of the step first did not have it. A creation may have waited for it to stand. */
   #keepLateBody({ record, stands }: Row, hash: Uint8Array, body: Uint8Array): void {
-    this.state.grow(record, this.#keepBody(record, hash, body));
+    this.#bodies.keep(record, hash, body);
     if (stands === Standing.lost) this.#rivals.settle(record);
-  }
-
-  /** Returns how many bytes more are kept. */
-  #keepBody(record: Uint8Array, hash: Uint8Array, body: Uint8Array): number {
-    return this.#sql.run("INSERT OR IGNORE INTO bodies VALUES (?, ?, ?)", record, hash, body) * body.length;
   }
 }
 
 const HEAD = "SELECT id AS record, height, head, digest, changed FROM records";
-const IN_USE =
-  "SELECT set_by FROM slots WHERE dnet = ?1 AND until IS NULL UNION SELECT invitation FROM slots WHERE dnet = ?1 AND until IS NULL UNION SELECT set_by FROM attachments WHERE dnet = ?1 AND until IS NULL UNION SELECT set_by FROM settings WHERE record = ?1 AND until IS NULL";
 const MAX_CURSORS = 1_024;
-/** Full: that of the longest ago is looked at once more. */
-const MAX_WRONG = 4_096;
-/** Thrown, and caught here, to take back what there is no room for. */
-const NO_ROOM = new Error("there is no room for one more beside what stands");
 
 function isBodyOf(body: Uint8Array, hash: Uint8Array): boolean {
   return body.length <= MAX_BODY_BYTES && sameBytes(sha256(body), hash);

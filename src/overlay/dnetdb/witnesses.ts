@@ -9,6 +9,7 @@ import { Kind, type Row, Standing } from "./places.ts";
 import { MOST_AHEAD_MS } from "./rules.ts";
 import type { Sql } from "./sql.ts";
 import type { State } from "./state.ts";
+import type { StateChanges } from "./state-changes.ts";
 import {
   type Block,
   type CloudFork,
@@ -44,16 +45,27 @@ export type StatementVerdict =
   | { readonly status: "known" }
   | { readonly status: "refused"; readonly why: keyof typeof STATEMENT_REFUSALS };
 
+export interface WitnessParts {
+  readonly sql: Sql;
+  readonly state: State;
+  readonly changes: StateChanges;
+  /** Gives the store's log one place more. */
+  readonly next: () => number;
+  /** Is told of a record in which another may come to stand. */
+  readonly settle: (record: Uint8Array) => void;
+}
+
 export class Witnesses {
   readonly #sql: Sql;
   readonly #state: State;
+  readonly #changes: StateChanges;
   readonly #next: () => number;
   readonly #settle: (record: Uint8Array) => void;
 
-  /** `next` gives the store's log one place more; `settle` is told of a record in which another may come to stand. */
-  constructor(sql: Sql, state: State, next: () => number, settle: (record: Uint8Array) => void) {
+  constructor({ sql, state, changes, next, settle }: WitnessParts) {
     this.#sql = sql;
     this.#state = state;
+    this.#changes = changes;
     this.#next = next;
     this.#settle = settle;
   }
@@ -75,6 +87,11 @@ export class Witnesses {
     if (!this.#keep(statement, about, bytes)) return { status: "known" };
     this.#settle(about.record);
     return { status: "accepted", record: about.record };
+  }
+
+  /** Whether that cloud has a word by that key. */
+  hears(ovx: Uint8Array, key: Uint8Array): boolean {
+    return this.#state.isKeyOf(ovx, key) && this.fork(ovx) === null;
   }
 
   /** Its proof, of a cloud that said two things; null of one that did not. */
@@ -159,8 +176,8 @@ export class Witnesses {
     const sequence = this.#next();
     const insert = "INSERT INTO statements VALUES (?, ?, ?, ?, ?, ?, ?)";
     this.#sql.run(insert, transaction, ovx, record, isJoin ? 1 : 0, block.height, sequence, bytes);
-    this.#state.note(record, sha256(bytes), sequence);
-    this.#state.grow(record, bytes.length);
+    this.#changes.note(record, sha256(bytes), sequence);
+    this.#changes.grow(record, bytes.length);
     if (!isJoin) this.#dropCovered(record, ovx);
     return true;
   }
@@ -215,8 +232,8 @@ export class Witnesses {
 
   #forget(record: Uint8Array, { about, ovx, bytes }: Kept): void {
     this.#sql.run("DELETE FROM statements WHERE transaction_id = ? AND ovx = ?", about, ovx);
-    this.#state.note(record, sha256(bytes), this.#next());
-    this.#state.grow(record, -bytes.length);
+    this.#changes.note(record, sha256(bytes), this.#next());
+    this.#changes.grow(record, -bytes.length);
   }
 
   // Blocks
@@ -253,7 +270,7 @@ export class Witnesses {
     const { ovx } = fork.one;
     const sequence = this.#next();
     this.#sql.run("INSERT INTO forked_clouds VALUES (?, ?, ?)", ovx, sequence, encodeFork(fork));
-    this.#state.note(ovx, forkMark(ovx), sequence);
+    this.#changes.note(ovx, forkMark(ovx), sequence);
     const said = this.#sql.all<Kept & { record: Uint8Array }>(`${KEPT_OF} WHERE ovx = ?`, ovx);
     this.#forgetAll(said);
   }
