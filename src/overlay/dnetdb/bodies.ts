@@ -48,6 +48,14 @@ export class Bodies {
     return this.#sql.run("INSERT OR IGNORE INTO bodies VALUES (?, ?, ?)", record, hash, body) * body.length;
   }
 
+  /** One that had it is no more: it goes, unless another has it. */
+  release(record: Uint8Array, hash: Uint8Array): void {
+    const body = this.get(record, hash);
+    if (!body || this.#sql.has("SELECT 1 FROM transactions WHERE record = ? AND body = ?", record, hash)) return;
+    this.#sql.run("DELETE FROM bodies WHERE record = ? AND hash = ?", record, hash);
+    this.#changes.grow(record, -body.length);
+  }
+
   /** Drops those that say nothing of what is so now, and returns how many. */
   collect(): number {
     const unused = this.#sql.all<{ record: Uint8Array; count: number; bytes: number }>(

@@ -20,6 +20,8 @@ export interface Place {
 export interface Row extends Place {
   readonly id: Uint8Array;
   readonly bytes: Uint8Array;
+  /** The hash of its body; null when it has none. */
+  readonly body: Uint8Array | null;
   readonly stands: number;
 }
 

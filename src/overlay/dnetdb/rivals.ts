@@ -4,6 +4,7 @@
  * wins. So replicas that hold the same agree, and what more than half of the clouds have witnessed cannot be taken back.
  */
 import { compareBytes } from "../../base/bytes.ts";
+import type { Bodies } from "./bodies.ts";
 import { Kind, type Place, type Places, type Row, Standing } from "./places.ts";
 import { judgeMeaning } from "./rules.ts";
 import type { State } from "./state.ts";
@@ -27,7 +28,7 @@ export interface RivalParts {
   readonly state: State;
   readonly changes: StateChanges;
   readonly witnesses: Witnesses;
-  readonly body: (record: Uint8Array, hash: Uint8Array) => Uint8Array | null;
+  readonly bodies: Bodies;
 }
 
 export class Rivals {
@@ -169,11 +170,12 @@ export class Rivals {
   }
 
   #drop(branch: readonly Row[]): void {
-    const { places, state, changes, witnesses } = this.#parts;
+    const { places, state, changes, witnesses, bodies } = this.#parts;
     const isHeard = branch.some(({ record, id }) => state.isHeard(record, id));
     for (const row of branch) {
       witnesses.forget(row);
       places.delete(row);
+      if (row.body) bodies.release(row.record, row.body);
       changes.unhear(row.record, row.id);
       changes.note(row.record, row.id, places.next());
       changes.grow(row.record, -row.bytes.length);
@@ -183,7 +185,7 @@ export class Rivals {
 
   #read({ record, bytes }: Row): { transaction: Transaction; body: Uint8Array | null } {
     const transaction = decodeTransaction(bytes) as Transaction;
-    return { transaction, body: transaction.bodyHash && this.#parts.body(record, transaction.bodyHash) };
+    return { transaction, body: transaction.bodyHash && this.#parts.bodies.get(record, transaction.bodyHash) };
   }
 }
 

@@ -98,8 +98,7 @@ export class Store implements Facts {
     const settle = (record: Uint8Array) => this.#rivals.settle(record);
     this.witnesses = new Witnesses({ ...parts, next: () => this.#places.next(), settle });
     this.log = new CloudLog(this.#sql, this.witnesses);
-    const body = (record: Uint8Array, hash: Uint8Array) => this.body(record, hash);
-    this.#rivals = new Rivals({ ...parts, witnesses: this.witnesses, body }, isBounded);
+    this.#rivals = new Rivals({ ...parts, witnesses: this.witnesses, bodies: this.#bodies }, isBounded);
     this.#contention = new Contention({
       ...{ ...parts, bodies: this.#bodies, witnesses: this.witnesses, rivals: this.#rivals },
       output: (reference) => this.output(reference),

@@ -10,7 +10,7 @@ import { decodeTransaction, type Transaction } from "../../../../src/overlay/dne
 import { verifyStore } from "../../../../src/overlay/dnetdb/verify.ts";
 import { decodeFork } from "../../../../src/overlay/dnetdb/witness.ts";
 import { anyKeyPair, lockOf } from "../../../support/dnetdb.ts";
-import { mint, NOW, step, tell } from "../../../support/dnetdb-steps.ts";
+import { invitation, ip, join, mint, NOW, step, tell } from "../../../support/dnetdb-steps.ts";
 import { SeededRandom } from "../../../support/random.ts";
 import { cloud, lie, twoFaced } from "../../../support/two-faced.ts";
 
@@ -243,6 +243,26 @@ test("what a cloud has spoken for is kept once it has no word any more, and veri
   const words = [...before, ...rivals.flatMap((each, i) => [each, said[i]!]), lie(one.ovx, one.keys[0]!, low), low];
   const lowest = [low, ...rivals].sort((a, b) => compareBytes(a.id, b.id))[0]!;
   expect(headAfter(dnet, [...words, lie(one.ovx, one.keys[0]!, low)])).toBe(lowest.id.toHex());
+});
+
+test("who was invited does not fill a record with what stands beside joins that went", () => {
+  const [chance, db] = [new SeededRandom(13), new Store(new Database(":memory:"))];
+  const [guest, token] = [anyKeyPair(chance), mint()];
+  const dnet = recordId(token.id);
+  const create = step(token, { op: "OP_DNET_CREATE", dnet, name: "home" });
+  const invite = invitation(create, dnet, ip(2), guest);
+  for (const each of [token, create, invite]) tell(db, each);
+  const bodies = Array.from({ length: 40 }, () => chance.bytes(10_000));
+  const joins = bodies.map((body) => ({
+    body,
+    transaction: join(invite, dnet, ip(2), guest, anyKeyPair(chance), { bodyHash: sha256(body) }),
+  }));
+  // Each that comes stands in the place of the one before.
+  joins.sort((a, b) => compareBytes(b.transaction.id, a.transaction.id));
+  for (const { transaction, body } of joins) tell(db, transaction, body);
+  expect(db.bytesOf(dnet)).toBeLessThan(10 * 11_000);
+  const last = joins.at(-1)!;
+  expect(db.body(dnet, sha256(last.body))).toEqual(last.body);
 });
 
 test("a random tree of steps, joins, attachments and clouds' own steps ends in one state, whatever came first", () => {
