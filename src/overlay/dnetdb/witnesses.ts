@@ -188,8 +188,22 @@ export class Witnesses {
     for (const { ovx } of clouds) this.#dropCovered(record, ovx);
   }
 
-  /** Of a record from which steps have gone: what was said in it, or by it, and would not be taken any more. */
+  /** Of a record from which steps have gone: what was said in it, or by it, and would not be taken any more. A proof by such a key is none. */
   dropUnknown(record: Uint8Array): void {
+    const isOurs = (key: Uint8Array) => this.#state.isKeyOf(record, key);
+    const fork = this.fork(record);
+    if (fork && ![fork.one, fork.other].every(({ key }) => isOurs(key))) {
+      this.#sql.run("DELETE FROM forked_clouds WHERE ovx = ?", record);
+      this.#changes.note(record, forkMark(record), this.#next());
+    }
+    const headers = this.#sql.all<{ height: number; bytes: Uint8Array }>(
+      "SELECT height, bytes FROM headers WHERE ovx = ?",
+      record,
+    );
+    for (const { height, bytes } of headers) {
+      if (!isOurs(keyOfStatement(bytes)))
+        this.#sql.run("DELETE FROM headers WHERE ovx = ? AND height = ?", record, height);
+    }
     const said = this.#sql.all<Kept & { record: Uint8Array }>(`${KEPT_OF} WHERE record = ? OR ovx = ?`, record, record);
     const isKnown = (each: (typeof said)[number]) =>
       this.isWitness(each.ovx, each.record) && this.#state.isKeyOf(each.ovx, keyOfStatement(each.bytes));

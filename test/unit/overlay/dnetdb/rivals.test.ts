@@ -8,7 +8,7 @@ import { recordId } from "../../../../src/overlay/dnetdb/ids.ts";
 import { Store } from "../../../../src/overlay/dnetdb/store.ts";
 import { decodeTransaction, type Transaction } from "../../../../src/overlay/dnetdb/transaction.ts";
 import { verifyStore } from "../../../../src/overlay/dnetdb/verify.ts";
-import { decodeFork } from "../../../../src/overlay/dnetdb/witness.ts";
+import { decodeFork, decodeStatement, encodeFork } from "../../../../src/overlay/dnetdb/witness.ts";
 import { anyKeyPair, lockOf } from "../../../support/dnetdb.ts";
 import { invitation, ip, join, mint, NOW, step, tell } from "../../../support/dnetdb-steps.ts";
 import { SeededRandom } from "../../../support/random.ts";
@@ -263,6 +263,22 @@ test("who was invited does not fill a record with what stands beside joins that 
   expect(db.bytesOf(dnet)).toBeLessThan(10 * 11_000);
   const last = joins.at(-1)!;
   expect(db.body(dnet, sha256(last.body))).toEqual(last.body);
+});
+
+test("what proves by a key that a cloud has no word goes with the step that names the key", () => {
+  const { ovx, provider, steps } = cloud(new SeededRandom(14));
+  const chance = new SeededRandom(15);
+  const updates = Array.from({ length: 10 }, () => {
+    const keys = anyKeyPair(chance);
+    const script = { op: "OP_OVX_UPDATE", ovx, key: keys.publicKey };
+    return { keys, step: step(steps[1]!, script, { lock: lockOf(provider), signers: [provider] }) };
+  }).sort((a, b) => compareBytes(a.step.id, b.step.id));
+  const { keys, step: last } = updates.at(-1)!;
+  const blocks = [0, 1].map((size) => decodeStatement(lie(ovx, keys, last, size, 0))!.block);
+  const proof = encodeFork({ one: blocks[0]!, other: blocks[1]! });
+  const first = [...updates.slice(0, 8), updates.at(-1)!].map((each) => each.step);
+  // Of nine that have lost there is room for eight.
+  expect(headAfter(ovx, [...steps, ...first, proof, updates[8]!.step])).toBe(updates[0]!.step.id.toHex());
 });
 
 test("a random tree of steps, joins, attachments and clouds' own steps ends in one state, whatever came first", () => {
