@@ -218,6 +218,17 @@ export class Replicas {
     }
   }
 
+  /** At random, so that each has some `degree`, and all hang together. */
+  link(random: SeededRandom, degree: number): void {
+    const count = this.stores.length;
+    for (let at = 0; at < count; at++) {
+      for (let i = 0; i < degree / 2; i++) {
+        const to = i === 0 ? (at + 1) % count : random.below(count);
+        if (to !== at && !this.isLinked(at, to)) this.connect(at, to);
+      }
+    }
+  }
+
   isLinked(a: number, b: number): boolean {
     return [...this.#links].some(({ ends }) => ends.every(({ at }) => at === a || at === b));
   }

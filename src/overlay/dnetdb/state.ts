@@ -49,8 +49,8 @@ export interface Authorisation {
 
 const AUTHORISATION =
   "SELECT dnet, expires_at AS expiresAt, quota_bytes AS quotaBytes, bytes FROM authorisations JOIN transactions ON id = set_by";
-/** Higher than any record comes. */
-const NOW = 2 ** 48;
+/** A height. */
+const NOW = Infinity;
 const HELD = "since <= ? AND (until IS NULL OR until > ?)";
 
 export class State {
@@ -138,7 +138,7 @@ export class State {
     return this.#sql.all<{ ovx: Uint8Array }>(sql, dnet).map(({ ovx }) => ovx);
   }
 
-  /** Those that were when the dnet's steps had come to that height. */
+  /** Those that were when the dnet's steps had come to that height; Infinity for now. */
   attachedAt(dnet: Uint8Array, height: number): Uint8Array[] {
     const sql = `SELECT ovx FROM attachments WHERE dnet = ? AND ${HELD}`;
     return this.#sql.all<{ ovx: Uint8Array }>(sql, dnet, height, height).map(({ ovx }) => ovx);

@@ -116,18 +116,18 @@ export class Witnesses {
     const about = this.#place(transaction);
     if (!about || about.stands !== Standing.stands) return [];
     const { record, height, kind } = about;
-    return this.cloudsAt(record, Infinity).filter((cloud) =>
+    return this.cloudsAt(record).filter((cloud) =>
       kind === Kind.join ? this.has(cloud, transaction) : this.supports(cloud, record, height),
     );
   }
 
   /**
-   * Whose word counts: those that were attached when the record had come to that height; Infinity for now. Before it began nobody's:
+   * Whose word counts: those that were attached when the record had come to that height; left out, those that are now. Before it began nobody's:
    * of two creations each may name a cloud, or be one.
    */
-  cloudsAt(record: Uint8Array, height: number): Uint8Array[] {
+  cloudsAt(record: Uint8Array, height = Infinity): Uint8Array[] {
     if (height < 0) return [];
-    return this.#state.view(record)?.isDnet ? this.#state.attachedAt(record, Math.min(height, MAX_HEIGHT)) : [record];
+    return this.#state.view(record)?.isDnet ? this.#state.attachedAt(record, height) : [record];
   }
 
   /** Whether that cloud says so of this very transaction. */
@@ -314,7 +314,6 @@ const NEIGHBOURS = [
   "SELECT bytes FROM headers WHERE ovx = ? AND height < ? ORDER BY height DESC LIMIT 1",
   "SELECT bytes FROM headers WHERE ovx = ? AND height > ? ORDER BY height LIMIT 1",
 ];
-const MAX_HEIGHT = 2 ** 48;
 
 interface Said {
   readonly id: Uint8Array;

@@ -80,7 +80,7 @@ test("DN-11 DN-12 a dnet names the clouds and relays that it has attached, until
   expect(await owner.run("net detach home two")).toMatchObject({ exitCode: 0, stderr: "it is not attached\n" });
 });
 
-test("DN-15 DN-18 the authorised list has the dnet, until when, and its owner's signature; then it is expired", async () => {
+test("DN-15 DN-18 DN-19 the authorised list has the dnet, until when, and its owner's signature; then it is expired", async () => {
   const [provider, owner] = [newMachine(), newMachine()];
   await provider.ok("ovx create ovr relay --public --address 192.0.2.1:1776");
   await carry(provider, owner);
@@ -104,6 +104,7 @@ test("DN-15 DN-18 the authorised list has the dnet, until when, and its owner's 
   await provider.ok(`ovx authorize relay ${id}`);
   expect((await provider.json(`ovx authorize relay ${id}`)).steps).toEqual([]);
   await provider.ok(`ovx revoke relay ${id}`);
+  expect((await provider.json("ovx show relay")).authorised).toEqual([]);
   expect((await provider.run(`ovx revoke relay ${id}`)).stderr).toBe("it is not authorised\n");
   expect(await provider.error(`ovx authorize relay ${id} --quota lots`)).toStartWith(
     "2 error BAD_OPTION: --quota is lots; ",

@@ -99,14 +99,14 @@ test("DN-46 who has nothing but a cloud's key checks by a statement that a trans
   expect(decodeBlock(encodeBlock(statement.block))).toEqual(statement.block);
 });
 
-test("each block names the one before, and its tree begins with that one's", () => {
+test("EV-01 each block names the one before and when it was made, and its tree begins with that one's", () => {
   const one = cloud();
   const { dnet, head, steps } = dnetWith([one]);
   const witness = hearing(steps);
   const first = witness.seal(NOW, one.ovx, one.keys)!;
   expect(tell(witness, step(head, { op: "OP_DNET_POLICY", dnet }))).toBe("accepted");
   const second = witness.seal(NOW + 1, one.ovx, one.keys)!;
-  expect(second).toMatchObject({ height: 1, previous: first.id, size: first.size + 1 });
+  expect(second).toMatchObject({ height: 1, previous: first.id, size: first.size + 1, time: NOW + 1 });
   const path = witness.log.proveConsistency(one.ovx, first.size, second.size)!;
   expect(isConsistent(first, second, path)).toBe(true);
   expect(witness.statementsOf(dnet, 0).length).toBe(1); // the newest covers the one before
